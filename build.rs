@@ -1,1 +1,3 @@
-fn main(){}
+//! Builds the helper from this package and embeds it.
+
+fn main() {}

@@ -1,1 +1,3 @@
-fn main(){}
+//! `deployer`: picks a side.
+
+fn main() {}

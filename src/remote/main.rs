@@ -1,1 +1,3 @@
-fn main(){}
+//! The helper: the program that runs on a host.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! What runs where you type. Stages in the order data flows; each uses only those above it.
+
+pub mod source;

@@ -1,0 +1,115 @@
+//! Requests to a host and what comes back while they run.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{Change, Map, Outcome};
+
+/// The version both sides must share; a helper is only ever used by the controller that carries it.
+pub const PROTOCOL: u32 = 1;
+
+/// One module with plain options, to be planned and (outside check mode) applied.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Call {
+    /// Chosen by the controller; every answer names it.
+    pub id: u64,
+    /// A name of the module catalog.
+    pub module: String,
+    /// Options by their canonical names, rendered, not yet coerced.
+    pub options: Map,
+    /// Predict instead of applying.
+    pub check: bool,
+    /// Whether the answer should hold diffs.
+    pub diff: bool,
+    /// Variables for every command that the module runs.
+    pub environment: IndexMap<String, String>,
+    /// Content of this call that travels in the same frame, in the order of the frame's body.
+    pub inline: Vec<Blob>,
+}
+
+/// Content that lives on the controller, named by what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Blob {
+    /// Lower-case hex SHA-256 of the content.
+    pub sha256: String,
+    /// Length in bytes.
+    pub size: u64,
+}
+
+/// From the controller to the helper.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum ToHost {
+    /// Do this; calls are answered in the order they were sent. Body: inline blobs one behind the other.
+    Call(Call),
+    /// The next piece of a blob that was asked for, as the body; an empty last piece is allowed.
+    Blob {
+        /// Which blob.
+        sha256: String,
+        /// Whether this piece ends it.
+        last: bool,
+        /// Set when the controller cannot deliver it.
+        error: Option<String>,
+    },
+    /// In check mode: what another session on the same host has predicted.
+    Assume {
+        /// Changes that are to be taken as made.
+        changes: Vec<Change>,
+    },
+    /// Send back the content of a file as [`FromHost::Data`] frames, then [`FromHost::Done`].
+    Read {
+        /// Names the request in the answers.
+        id: u64,
+        /// Absolute path on the host.
+        path: String,
+    },
+    /// Remove the helper's own file from the host's cache, then end.
+    Forget,
+}
+
+/// From the helper to the controller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum FromHost {
+    /// The first frame: the helper runs.
+    Ready(Ready),
+    /// Something worth showing while a call runs.
+    Progress {
+        /// The call.
+        id: u64,
+        /// One line for people.
+        text: String,
+        /// Done and total in the same unit, where known.
+        amount: Option<(u64, u64)>,
+    },
+    /// The call needs this content now.
+    Need {
+        /// The call.
+        id: u64,
+        /// What it needs.
+        blob: Blob,
+    },
+    /// A piece of a file that was asked for, as the body.
+    Data {
+        /// The request.
+        id: u64,
+    },
+    /// The call ended.
+    Done {
+        /// The call.
+        id: u64,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// Who the helper is and where it runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ready {
+    /// [`PROTOCOL`] of the helper.
+    pub protocol: u32,
+    /// Effective user id.
+    pub uid: u32,
+    /// Name of that user, where the host knows one.
+    pub user: String,
+}

@@ -1,0 +1,1 @@
+//! The catalog of facts: what a host says of itself.

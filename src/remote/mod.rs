@@ -1,0 +1,12 @@
+//! What runs on the host: modules that turn options and what is there into changes, and the machine that makes them.
+
+pub mod facts;
+pub mod machine;
+pub mod modules;
+pub mod options;
+pub mod plan;
+pub mod serve;
+
+pub use machine::probe::Probe;
+pub use options::{Choice, Kind, Mode, OptionSpec, OptionType, Options};
+pub use plan::{Applied, Entry, Module, Plan, Planned, Stop};

@@ -1,0 +1,1 @@
+//! The helper's loop: frames in, frames out.
