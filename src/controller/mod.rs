@@ -1,3 +1,5 @@
 //! What runs where you type. Stages in the order data flows; each uses only those above it.
 
+pub mod vault;
+
 pub mod source;
