@@ -1,5 +1,7 @@
 //! What runs where you type. Stages in the order data flows; each uses only those above it.
 
+pub mod vault;
+
 pub mod source;
 pub mod template;
 pub mod variables;
