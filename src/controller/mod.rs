@@ -3,5 +3,12 @@
 pub mod vault;
 
 pub mod source;
-pub mod template;
+
 pub mod variables;
+
+pub mod template;
+
+pub mod playbook;
+
+pub mod event;
+pub mod settings;

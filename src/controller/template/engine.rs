@@ -231,7 +231,9 @@ mod tests {
     #[test]
     fn undefined_values_may_be_looked_into_but_not_used() {
         let context = scope(&[("bad", "{{ nope }}")]);
-        for template in ["{{ nope }}", "{{ nope == 1 }}", "x{{ a.b }}", "{{ bad }}", "{{ nope | upper }}", "{{ [nope] }}"] {
+        for template in
+            ["{{ nope }}", "{{ nope == 1 }}", "x{{ a.b }}", "{{ bad }}", "{{ nope | upper }}", "{{ [nope] }}"]
+        {
             let error = render_text(template, &context).unwrap_err();
             assert!(error.is_undefined(), "{template}: {error:?}");
         }
