@@ -12,3 +12,5 @@ pub mod playbook;
 
 pub mod event;
 pub mod settings;
+
+pub mod scheduler;
