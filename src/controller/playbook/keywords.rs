@@ -74,3 +74,11 @@ impl Keywords {
 pub fn innermost<'k>(levels: impl DoubleEndedIterator<Item = &'k Keywords>, name: &str) -> Option<&'k Node> {
     levels.rev().find_map(|level| level.get(name))
 }
+
+impl Keywords {
+    /// Says a keyword at this level.
+    pub fn set(&mut self, name: &'static str, value: Node) {
+        self.said.retain(|(known, _)| *known != name);
+        self.said.push((name, value));
+    }
+}
