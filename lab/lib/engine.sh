@@ -1,8 +1,18 @@
+# shellcheck shell=bash
 # The machine's Docker engine: installed and started where that is still to be done.
 
 ENGINE_LOG=/var/log/deployer-lab-dockerd.log
+ENGINE_PID=/run/deployer-lab-dockerd.pid
 
 engine_answers() { docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+lab_engine() {
+    case ${1:-} in
+        '') engine_ensure ;;
+        --stop) engine_stop ;;
+        *) die "'lab/lab engine' takes nothing but --stop" ;;
+    esac
+}
 
 engine_ensure() {
     engine_install
@@ -35,8 +45,9 @@ engine_start() {
     else
         # Without an init nothing else will start it, and Debian's init script needs limits that small machines refuse.
         say "no init here: starting dockerd in the background (log: $ENGINE_LOG)"
-        rm -f /var/run/docker.pid
-        setsid nohup dockerd </dev/null >"$ENGINE_LOG" 2>&1 &
+        # Its parent's descriptors are closed: a lock held by a daemon would never be released.
+        setsid nohup dockerd </dev/null >"$ENGINE_LOG" 2>&1 9>&- &
+        echo $! >"$ENGINE_PID"
     fi
     local tries
     for ((tries = 0; tries < 120; tries++)); do
@@ -48,4 +59,19 @@ engine_start() {
     done
     tail -n 20 "$ENGINE_LOG" >&2 || true
     die "the Docker engine did not answer within a minute"
+}
+
+# Ends only an engine that `engine_start` put in the background; its containers end with it.
+engine_stop() {
+    local pid tries
+    [ -f "$ENGINE_PID" ] || return 0
+    pid=$(cat "$ENGINE_PID")
+    rm "$ENGINE_PID"
+    [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
+    kill "$pid"
+    for ((tries = 0; tries < 60; tries++)); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.5
+    done
+    die "dockerd ($pid) has not ended within 30 s"
 }

@@ -1,7 +1,8 @@
+# shellcheck shell=bash
 # Faults on purpose: a full disk, a slow line, a host that hangs.
 
 fault_host() {
-    [ $# -gt 0 ] && [ -n "$1" ] || die "which host? 'lab/lab $command lab1'"
+    [ $# -gt 0 ] || die "which host? 'lab/lab help' shows how"
     host_exists "$1" || die "$1 does not run; 'lab/lab status' tells what does"
     host_container "$1"
 }

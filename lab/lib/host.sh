@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Hosts: made, waited for, replaced and removed.
 
 HOST_CAPABILITIES='SYS_ADMIN NET_ADMIN SYS_PTRACE NET_RAW DAC_READ_SEARCH SYS_TIME SYS_CHROOT SYS_NICE IPC_LOCK SYSLOG
@@ -15,7 +16,7 @@ lab_up() {
         host=lab$number
         if host_exists "$host"; then
             host_check_owner "$host"
-            docker start "$(host_container "$host")" >/dev/null
+            host_start "$host"
         else
             host_create "$host"
             made+=("$host")
@@ -43,7 +44,7 @@ lab_down() {
 }
 
 lab_reset() {
-    local host new_key= names=()
+    local host new_key='' names=()
     for host in "$@"; do
         case $host in
             --new-key) new_key=yes ;;
@@ -124,6 +125,15 @@ host_create() {
         docker cp - "$container:/etc/ssh/"
     tar -C "$LAB_STATE" --owner=0 --group=0 --numeric-owner --mode=u=rw,go=r --transform 's/^/lab_/' -c authorized_keys |
         docker cp - "$container:/etc/ssh/"
+    docker start "$container" >/dev/null
+}
+
+host_start() {
+    local container
+    container=$(host_container "$1")
+    [ "$(docker inspect -f '{{.Image}}' "$container")" = "$(docker image inspect -f '{{.Id}}' "$LAB_IMAGE")" ] ||
+        say "$1 was made from an older image; 'lab/lab reset $1' renews it"
+    docker unpause "$container" >/dev/null 2>&1 || true
     docker start "$container" >/dev/null
 }
 

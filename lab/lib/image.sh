@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The hosts' image: a minimal Debian with systemd and sshd, no Docker and no Python, made from the machine's own package sources.
 
 IMAGE_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,ca-certificates,iproute2,sudo
@@ -5,6 +6,7 @@ CA_BUNDLE=${CA_BUNDLE:-/etc/ssl/certs/ca-certificates.crt}
 
 # Prints `URI RELEASE COMPONENT` for each Debian 12 source that this machine uses.
 image_sources() {
+    # shellcheck disable=SC2016
     apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
         awk '$2 ~ /^bookworm(-updates|-security)?$/ && $3 == "main"' | sort -u
 }
@@ -17,6 +19,11 @@ image_apt_settings() {
 image_recipe_hash() {
     { cat "$LAB_HOME"/lib/image.sh "$LAB_HOME"/image/*; image_sources; image_apt_settings; cat "$CA_BUNDLE"; } |
         sha256sum | cut -d ' ' -f 1
+}
+
+lab_image() {
+    engine_ensure
+    image_ensure
 }
 
 image_ensure() {

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The state folder: keys, known_hosts, SSH configuration and inventory, all made here and usable by any SSH client.
 
 # lab1 is …11, so that a host's number can be read off its address.
