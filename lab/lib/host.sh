@@ -86,8 +86,14 @@ lab_status() {
 }
 
 network_ensure() {
-    docker network inspect "$LAB_NAME" >/dev/null 2>&1 ||
-        docker network create --label "deployer-lab.name=$LAB_NAME" --subnet "$LAB_SUBNET.0/24" "$LAB_NAME" >/dev/null
+    if docker network inspect "$LAB_NAME" >/dev/null 2>&1; then
+        return
+    fi
+    # Docker would take addresses over that the machine itself lives in, and cut it off.
+    if ip -4 -oneline address show | grep -qF " $LAB_SUBNET."; then
+        die "this machine already has an address in $LAB_SUBNET.0/24; choose another network with LAB_SUBNET"
+    fi
+    docker network create --label "deployer-lab.name=$LAB_NAME" --subnet "$LAB_SUBNET.0/24" "$LAB_NAME" >/dev/null
 }
 
 host_exists() { docker container inspect "$(host_container "$1")" >/dev/null 2>&1; }

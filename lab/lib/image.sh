@@ -28,6 +28,10 @@ lab_image() {
 
 image_ensure() {
     local recipe
+    # A fresh machine knows no package lists yet, and then apt names no sources.
+    if [ -z "$(image_sources)" ] && [ "$(id -u)" = 0 ]; then
+        apt-get update -qq >&2
+    fi
     recipe=$(image_recipe_hash)
     if [ "$(docker image inspect -f '{{index .Config.Labels "deployer-lab.recipe"}}' "$LAB_IMAGE" 2>/dev/null)" = "$recipe" ]; then
         return
