@@ -26,7 +26,7 @@ lab_up() {
     for ((number = 1; number <= count; number++)); do
         host_wait "lab$number"
     done
-    say "lab1 … lab$count are up${made[*]:+ (new: ${made[*]})}; inventory: $LAB_STATE/inventory.yaml"
+    say "hosts up: $count${made[*]:+ (new: ${made[*]})}; inventory: $LAB_STATE/inventory.yaml"
 }
 
 lab_down() {
@@ -105,6 +105,16 @@ host_check_owner() {
         die "$1 runs with the keys of another state folder: set LAB_STATE to that one, or remove the hosts with 'lab/lab down'"
 }
 
+# Prints the port where a host's PORT can be published: another one where the machine itself listens on all its addresses.
+port_free() {
+    if [ -n "$(ss -Hltn "sport = :$1" | awk '$4 ~ /^(0\.0\.0\.0|\*):/')" ]; then
+        say "port $1 of every address is taken on this machine; publishing it as $(($1 + 20000))"
+        printf '%d' $(($1 + 20000))
+    else
+        printf '%d' "$1"
+    fi
+}
+
 # The machine's real name servers; a loopback one exists only on the machine itself.
 host_nameservers() { awk '$1 == "nameserver" && $2 !~ /^(127\.|::1)/ { printf "%s ", $2 }' /etc/resolv.conf; }
 
@@ -116,7 +126,7 @@ host_create() {
         options+=(--cap-add "$capability")
     done
     for port in $LAB_PORTS; do
-        options+=(--publish "$address:$port:$port")
+        options+=(--publish "$address:$(port_free "$port"):$port")
     done
     state_host_keys "$host"
     # Not --privileged: machines that themselves lack CAP_SYS_RESOURCE refuse it.

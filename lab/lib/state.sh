@@ -10,6 +10,9 @@ host_number() {
 }
 host_address() { printf '%s.%d' "$LAB_ADDR" "$((10 + $(host_number "$1")))"; }
 host_private_address() { printf '%s.%d' "$LAB_SUBNET" "$((10 + $(host_number "$1")))"; }
+host_ssh_port() {
+    docker inspect -f '{{(index (index .HostConfig.PortBindings "22/tcp") 0).HostPort}}' "$(host_container "$1")"
+}
 host_container() { printf '%s-%s' "$LAB_NAME" "$(host_number "$1")"; }
 host_names() { docker ps -a --filter "label=deployer-lab.name=$LAB_NAME" --format '{{.Label "deployer-lab.host"}}' | sort -V; }
 
@@ -54,11 +57,14 @@ state_write() {
 }
 
 state_known_hosts() {
-    local host key
+    local host key port names
     for host in $1; do
+        port=$(host_ssh_port "$host")
+        names=$host,$(host_address "$host"),$(host_private_address "$host")
+        [ "$port" = 22 ] || names=$names,[$(host_address "$host")]:$port
         for key in "$LAB_STATE/hosts/$host"/ssh_host_*_key.pub; do
             [ -f "$key" ] || continue
-            printf '%s,%s,%s %s\n' "$host" "$(host_address "$host")" "$(host_private_address "$host")" "$(cut -d ' ' -f 1,2 "$key")"
+            printf '%s %s\n' "$names" "$(cut -d ' ' -f 1,2 "$key")"
         done
     done
 }
@@ -66,7 +72,7 @@ state_known_hosts() {
 state_ssh_config() {
     local host
     for host in $1; do
-        printf 'Host %s\n    HostName %s\n' "$host" "$(host_address "$host")"
+        printf 'Host %s\n    HostName %s\n    Port %s\n' "$host" "$(host_address "$host")" "$(host_ssh_port "$host")"
     done
     cat <<EOF
 Host *
@@ -97,8 +103,8 @@ all:
       hosts:
 EOF
     for host in $1; do
-        printf '        %s:\n          ansible_host: %s\n          private_address: %s\n' \
-            "$host" "$(host_address "$host")" "$(host_private_address "$host")"
+        printf '        %s:\n          ansible_host: %s\n          ansible_port: %s\n          private_address: %s\n' \
+            "$host" "$(host_address "$host")" "$(host_ssh_port "$host")" "$(host_private_address "$host")"
     done
     printf '    database:\n      hosts:\n        %s:\n' "$database"
     printf '    api:\n      hosts:\n        %s:\n' "${api:-$database}"
