@@ -3,3 +3,5 @@
 pub mod vault;
 
 pub mod source;
+
+pub mod inventory;
