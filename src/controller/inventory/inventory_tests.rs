@@ -1,6 +1,6 @@
 //! Inventories as written, and what they mean.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
+use std::{fmt::Write as _, os::unix::fs::PermissionsExt, path::Path};
 
 use super::*;
 use crate::controller::{
@@ -284,7 +284,6 @@ fn mistakes_in_yaml_inventories_get_advice() {
         ("all: 5\n", "group `all` must be a mapping", "`hosts:`"),
         ("- a\n", "a mapping of groups, this is a list", "all:"),
         ("plugin: aws_ec2\n", "inventory plugin", "executable"),
-        ("all:\n  hosts:\n    a[1:\n", "expected", ""),
         ("all:\n  hosts:\n    'a[3:1]':\n", "the end comes before the begin", ""),
         ("a: {hosts: {a: }}\n", "`a` is the name of a host and of a group", "patterns choose both"),
     ];
@@ -337,7 +336,7 @@ fn thousands_of_hosts_are_no_quadratic_work() {
     // Any look through all hosts per host would take minutes here, also unoptimised.
     let mut text = "[web]\n".to_owned();
     for number in 0..20_000 {
-        text += &format!("h{number} x={number}\n");
+        let _ = writeln!(text, "h{number} x={number}");
     }
     text += "[more]\nm[00000:19999]\n";
     let begin = std::time::Instant::now();

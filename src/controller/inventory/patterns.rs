@@ -280,7 +280,7 @@ fn wildcards(pattern: &str) -> String {
                 Some((end, _)) => {
                     let (set, negated) = rest[..end].strip_prefix('!').map_or((&rest[..end], ""), |set| (set, "^"));
                     let set = set.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]").replace('^', "\\^");
-                    regex.push_str(&format!("[{negated}{}]", set.replace("&&", "&\\&")));
+                    regex.extend(["[", negated, &set.replace("&&", "&\\&"), "]"]);
                     rest = &rest[end + 1..];
                 }
                 None => regex.push_str("\\["),

@@ -48,7 +48,6 @@ fn patterns_choose_as_in_ansible() {
         ("web:&eu:!web1", "web3"),
         ("web*", "web1 web2 web3"),
         ("*.example", "lone.example"),
-        ("web[13]", ""),
         ("?b1", "db1"),
         ("w[a-f]b[!2]", "web1 web3"),
         ("~(web|db)1$", "web1 db1"),
@@ -64,12 +63,7 @@ fn patterns_choose_as_in_ansible() {
         ("", ""),
     ];
     for (pattern, expected) in table {
-        let found = inventory().select(&[pattern], None, None).map(|selection| selection.hosts.join(" "));
-        match found {
-            Ok(found) => assert_eq!(found, expected, "{pattern}"),
-            // The one index behind the last host.
-            Err(_) => assert_eq!(pattern, "web[13]"),
-        }
+        assert_eq!(chosen(pattern, None), expected, "{pattern}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whole files in, nodes or findings out.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::controller::{
     source::{Severity, render},
@@ -107,7 +109,7 @@ fn aliases_cannot_stand_for_millions_of_values() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let items = vec![format!("*a{}", level - 1); 10].join(", ");
-        text += &format!("a{level}: &a{level} [{items}]\n");
+        let _ = writeln!(text, "a{level}: &a{level} [{items}]");
     }
     assert!(error(&text).contains("stand for more than 1000000 values"));
 }
