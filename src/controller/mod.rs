@@ -4,13 +4,21 @@ pub mod vault;
 
 pub mod source;
 
+pub mod inventory;
+
 pub mod variables;
 
 pub mod template;
 
 pub mod playbook;
 
+pub mod connection;
+
 pub mod event;
 pub mod settings;
+
+pub mod state;
+
+pub mod compiler;
 
 pub mod scheduler;

@@ -96,7 +96,7 @@ impl<'a, 'b> Composer<'a, 'b> {
             EventData::Alias { anchor } => self.alias(&anchor, &span),
             EventData::Scalar { anchor, tag, value, plain_implicit, style, .. } => {
                 let plain = tag.is_none() && plain_implicit && style == ScalarStyle::Plain;
-                let shape = self.scalar(&span, tag.as_deref(), value, plain, marks)?;
+                let shape = self.scalar(&span, tag.as_deref(), &value, plain, marks)?;
                 let node = Node { span, shape };
                 if let Some(anchor) = anchor {
                     self.anchors.insert(anchor, Some((node.clone(), 1)));
@@ -246,7 +246,7 @@ impl<'a, 'b> Composer<'a, 'b> {
         &mut self,
         span: &Span,
         tag: Option<&str>,
-        value: String,
+        value: &str,
         plain: bool,
         marks: Marks,
     ) -> Result<Shape, Stopped> {
@@ -254,23 +254,23 @@ impl<'a, 'b> Composer<'a, 'b> {
             Shape::Str(Text { value: value.into(), trusted: marks.trusted, secret: marks.secret })
         };
         if plain {
-            return Ok(self.resolve(&value, marks));
+            return Ok(self.resolve(value, marks));
         }
-        let Some(tag) = tag else { return Ok(text(&value, marks)) };
+        let Some(tag) = tag else { return Ok(text(value, marks)) };
         match tag {
-            "!" => Ok(text(&value, marks)),
-            "!unsafe" => Ok(self.resolve(&value, Marks { trusted: false, ..marks })),
-            "!vault" | "!vault-encrypted" => self.sealed(span, &value, marks),
+            "!" => Ok(text(value, marks)),
+            "!unsafe" => Ok(self.resolve(value, Marks { trusted: false, ..marks })),
+            "!vault" | "!vault-encrypted" => self.sealed(span, value, marks),
             _ => {
                 let Some(core) = tag.strip_prefix(CORE) else { return self.unknown_tag(span, tag) };
                 let fitting = match core {
                     "str" | "python/unicode" | "python/str" | "timestamp" | "merge" | "value" => {
-                        Some(text(&value, marks))
+                        Some(text(value, marks))
                     }
                     "null" => Some(Shape::Null),
-                    "int" => resolver::int(&value).map(Shape::Int),
-                    "float" => resolver::float(&value).or_else(|| value.parse().ok()).map(Shape::Float),
-                    "bool" => match resolver::resolve(&value) {
+                    "int" => resolver::int(value).map(Shape::Int),
+                    "float" => resolver::float(value).or_else(|| value.parse().ok()).map(Shape::Float),
+                    "bool" => match resolver::resolve(value) {
                         Plain::Bool(flag) => Some(Shape::Bool(flag)),
                         _ => None,
                     },

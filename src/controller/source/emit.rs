@@ -38,7 +38,9 @@ impl Node {
             Shape::Float(number) => Value::from(*number),
             Shape::Str(text) => Value::from(Arc::clone(&text.value)),
             Shape::List(items) => items.iter().map(Self::to_value).collect(),
-            Shape::Map(map) => map.entries.iter().map(|(key, value)| (key.to_value(), value.to_value())).collect(),
+            Shape::Map(map) => {
+                Value::from_pairs(map.entries.iter().map(|(key, value)| (key.to_value(), value.to_value())))
+            }
         }
     }
 

@@ -93,13 +93,25 @@ mod tests {
         let file = SourceFile::new("site.yml", "- hosts: all\n  taks: []\n");
         let span = Span::at(&file, 15, 19);
         let text = rendered(Diagnostic::error(&span, "unknown key `taks`").hint("did you mean `tasks`?"));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        error: unknown key `taks`
+         --> site.yml:2:3
+          |
+        2 |   taks: []
+          |   ^^^^
+          |
+          = help: did you mean `tasks`?
+        ");
     }
 
     #[test]
     fn shows_findings_without_a_place() {
         let text = rendered(Diagnostic::bare("cannot read x.yml: no such file").hint("check the path"));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        error: cannot read x.yml: no such file
+         |
+         = help: check the path
+        ");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What an unquoted YAML word means: the 1.1 rules exactly as PyYAML applies them, so that `0644` is 420 and `yes` is true.
+//! What an unquoted YAML word means: the 1.1 rules exactly as `PyYAML` applies them, so that `0644` is 420 and `yes` is true.
 
 use std::fmt::Write as _;
 

@@ -50,7 +50,7 @@ impl SourceFile {
     pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Arc<Self>, Diagnostic> {
         String::from_utf8(bytes).map(|text| Self::new(path, text)).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+            let line = valid.split(|byte| *byte == b'\n').count();
             Diagnostic::bare(format!("{} is not UTF-8 text: line {line} holds other bytes", path.display()))
                 .hint("save the file as UTF-8")
         })

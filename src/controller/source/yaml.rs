@@ -1,4 +1,4 @@
-//! Reads YAML as Ansible does: PyYAML's 1.1 words, `!vault`, `!unsafe`, merge keys, and vault-encrypted whole files.
+//! Reads YAML as Ansible does: `PyYAML`'s 1.1 words, `!vault`, `!unsafe`, merge keys, and vault-encrypted whole files.
 
 use std::{path::Path, sync::Arc};
 

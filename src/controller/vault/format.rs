@@ -135,3 +135,7 @@ fn unhex(digits: &[u8]) -> Result<Vec<u8>, VaultError> {
     });
     pairs.collect::<Option<Vec<u8>>>().ok_or(VaultError::Malformed("it is not made of hexadecimal digits"))
 }
+
+#[cfg(test)]
+#[path = "format_tests.rs"]
+mod tests;

@@ -116,3 +116,51 @@ fn run_script(label: &str, path: &Path) -> Result<Secret<Vec<u8>>, VaultError> {
     }
     Ok(Secret::new(output.stdout))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vault_ids_have_a_label_and_a_source() {
+        let table = [
+            ("prod@prompt", "prod", PasswordSource::Prompt),
+            ("dev@~/pw@home", "dev", PasswordSource::File("~/pw@home".into())),
+            ("pw.txt", "default", PasswordSource::File("pw.txt".into())),
+            ("@pw.txt", "default", PasswordSource::File("pw.txt".into())),
+        ];
+        for (text, label, source) in table {
+            assert_eq!(VaultId::parse(text), VaultId { label: label.to_owned(), source });
+        }
+    }
+
+    #[test]
+    fn password_files_are_read_without_the_space_around() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pw");
+        let mut keys = Keyring::default();
+        std::fs::write(&path, " correct horse \n").unwrap();
+        keys.add_file("prod", &path).unwrap();
+        assert_eq!(keys.password(Some("prod")).unwrap().expose(), b"correct horse");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(matches!(keys.add_file("prod", &path), Err(VaultError::EmptyPassword(_))));
+    }
+
+    #[test]
+    fn executable_password_files_are_run_and_clients_are_told_the_id() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = |name: &str, body: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+            path
+        };
+        let mut keys = Keyring::default();
+        keys.add_file("a", &script("ask", "echo $#")).unwrap();
+        keys.add_file("b", &script("ask-client", "echo $2")).unwrap();
+        assert_eq!(keys.password(Some("a")).unwrap().expose(), b"0");
+        assert_eq!(keys.password(Some("b")).unwrap().expose(), b"b");
+        let failed = keys.add_file("c", &script("bad", "echo no >&2; exit 3"));
+        assert!(matches!(failed, Err(VaultError::PasswordScript { stderr, .. }) if stderr == "no"));
+    }
+}
