@@ -2,6 +2,8 @@
 
 mod connector;
 mod error;
+pub mod escalation;
+pub mod helper;
 pub mod local;
 mod process;
 pub mod ssh;

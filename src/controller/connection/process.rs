@@ -196,3 +196,31 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for ClosingWriter<W> {
         Poll::Ready(Ok(()))
     }
 }
+
+/// Bytes that were read already, then the rest.
+pub(super) struct Prefixed<R> {
+    prefix: io::Cursor<Vec<u8>>,
+    rest: R,
+}
+
+impl<R> Prefixed<R> {
+    pub(super) const fn new(prefix: Vec<u8>, rest: R) -> Self {
+        Self { prefix: io::Cursor::new(prefix), rest }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Prefixed<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if let Poll::Ready(result) = Pin::new(&mut self.prefix).poll_read(cx, buffer)
+            && (result.is_err() || buffer.filled().len() > before)
+        {
+            return Poll::Ready(result);
+        }
+        Pin::new(&mut self.rest).poll_read(cx, buffer)
+    }
+}
