@@ -90,7 +90,8 @@ fn role_of(item: &Item) -> Option<Arc<Role>> {
 
 fn implicit(play: &Play, module: &str, name: Option<&str>, free_form: Option<&str>, tags: &str) -> Item {
     let node = |text: &str| Node::text(play.span.clone(), text);
-    let mut own = Keywords { tags: Some(node(tags)), ..Keywords::default() };
+    let mut own = Keywords::default();
+    own.tags = Some(node(tags));
     if let Some(connection) = play.keywords.get("connection") {
         own.set("connection", connection.clone());
     }
