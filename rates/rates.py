@@ -61,6 +61,8 @@ def argument(name):
     value = request.args.get(name, "").strip()
     if not value:
         raise BadRequest(f"argument {name} is missing")
+    if "\x00" in value:
+        raise BadRequest(f"argument {name} holds a zero byte")
     return value
 
 
