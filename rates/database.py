@@ -1,4 +1,5 @@
 """One connection per thread that outlives a restart of the database."""
+# Each thread of the server has its own, so requests never wait for each other here.
 
 import threading
 

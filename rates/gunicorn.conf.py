@@ -1,4 +1,5 @@
 """How gunicorn serves wsgi.py: threads, and a stop that lets running requests finish."""
+# gunicorn reads this file by its name; the environment overrides the numbers.
 
 import os
 

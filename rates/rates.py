@@ -1,4 +1,5 @@
 """The rates service: average daily prices between two ports or regions."""
+# Arguments are checked here, SQL answers, and nothing is kept between requests.
 
 import datetime
 import json
