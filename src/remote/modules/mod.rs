@@ -2,6 +2,13 @@
 
 use super::plan::Entry;
 
+pub mod accounts;
+pub mod attributes;
+mod clock;
+mod execution;
+mod globbing;
+mod words;
+
 /// Declares the modules of this folder and lists what they are called.
 macro_rules! catalog {
     ($($file:ident: $($entry:expr),+;)*) => {
@@ -12,7 +19,10 @@ macro_rules! catalog {
 }
 
 catalog! {
+    command: Entry::of::<command::Command>("command").portable();
     ping: Entry::of::<ping::Ping>("ping").portable();
+    raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
+    shell: Entry::of::<shell::Shell>("shell").portable();
 }
 
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.
