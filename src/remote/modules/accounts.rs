@@ -69,8 +69,8 @@ fn look_up(probe: &Probe<'_>, domain: &str, database: &str, name: &str) -> Found
         Some(_) => return Ok(Account::Predicted(name.to_owned())),
         None => {}
     }
-    let by_name = line(probe, database, |fields| fields.first() == Some(&name))
-        .and_then(|fields| fields.get(2)?.parse().ok());
+    let by_name =
+        line(probe, database, |fields| fields.first() == Some(&name)).and_then(|fields| fields.get(2)?.parse().ok());
     if let Some(id) = by_name.or_else(|| name.parse().ok()) {
         return Ok(Account::Id(id));
     }
@@ -79,10 +79,7 @@ fn look_up(probe: &Probe<'_>, domain: &str, database: &str, name: &str) -> Found
         Some(_) => probe.query(&["getent", database, name]).ok().filter(|output| output.code == 0),
         None => None,
     };
-    served
-        .and_then(|output| output.stdout.split(':').nth(2)?.trim().parse().ok())
-        .map(Account::Id)
-        .ok_or_else(missing)
+    served.and_then(|output| output.stdout.split(':').nth(2)?.trim().parse().ok()).map(Account::Id).ok_or_else(missing)
 }
 
 fn line(probe: &Probe<'_>, database: &str, wanted: impl Fn(&[&str]) -> bool) -> Option<Vec<String>> {

@@ -54,8 +54,7 @@ impl FileAttributes {
         if let Some(mode) = &self.mode
             && stat.kind != FileKind::Symlink
         {
-            let bits =
-                mode.bits(stat.mode, stat.kind == FileKind::Directory, probe.umask()).map_err(Stop::failed)?;
+            let bits = mode.bits(stat.mode, stat.kind == FileKind::Directory, probe.umask()).map_err(Stop::failed)?;
             attributes.mode = (bits != stat.mode).then_some(bits);
         }
         self.ownership(probe, &mut attributes)?;
@@ -65,12 +64,24 @@ impl FileAttributes {
     }
 
     fn ownership(&self, probe: &Probe<'_>, attributes: &mut Attributes) -> Found<()> {
-        match self.owner.as_deref().filter(|name| !name.is_empty()).map(|name| accounts::user(probe, name)).transpose()? {
+        match self
+            .owner
+            .as_deref()
+            .filter(|name| !name.is_empty())
+            .map(|name| accounts::user(probe, name))
+            .transpose()?
+        {
             Some(Account::Id(uid)) => attributes.uid = Some(uid),
             Some(Account::Predicted(name)) => attributes.owner = Some(name),
             None => {}
         }
-        match self.group.as_deref().filter(|name| !name.is_empty()).map(|name| accounts::group(probe, name)).transpose()? {
+        match self
+            .group
+            .as_deref()
+            .filter(|name| !name.is_empty())
+            .map(|name| accounts::group(probe, name))
+            .transpose()?
+        {
             Some(Account::Id(gid)) => attributes.gid = Some(gid),
             Some(Account::Predicted(name)) => attributes.group = Some(name),
             None => {}

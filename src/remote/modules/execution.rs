@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{clock, globbing};
 use crate::{
     options,
-    protocol::{Change, Failure, Json, Run},
+    protocol::{Change, Effect, Failure, Json, Run},
     remote::{Applied, Plan, Planned, Probe, Stop, machine::probe::Found, machine::system::FileKind},
 };
 
@@ -22,7 +22,7 @@ options! {
 }
 
 impl Conditions {
-    /// The plan of running changes of which the last is the command, or of not running them.
+    /// The plan of running changes of which one is the command, or of not running them.
     ///
     /// # Errors
     /// When the directory does not exist.
@@ -39,7 +39,8 @@ impl Conditions {
             let there = probe.stat_followed(directory)?.is_some_and(|stat| stat.kind == FileKind::Directory);
             if !there {
                 plan.set("msg", "Unable to change directory before execution.");
-                let message = format!("Unable to change directory before execution: {} is no directory", directory.display());
+                let message =
+                    format!("Unable to change directory before execution: {} is no directory", directory.display());
                 return Err(Stop::Failed(Failure::new(message), plan.result));
             }
         }
@@ -63,6 +64,14 @@ impl Conditions {
             }
         }
         plan.changes = changes;
+        // Whatever the command makes or removes is there or gone afterwards, or it would run every time.
+        for (path, value) in [(&self.creates, Json::from("file")), (&self.removes, Json::Null)] {
+            let Some(path) = path else { continue };
+            let path = self.chdir.as_deref().unwrap_or(Path::new("")).join(path);
+            if path.is_absolute() && !globbing::is_pattern(&path.to_string_lossy()) {
+                plan.push(Change::Assume(Effect::new("file", &path.to_string_lossy(), value)));
+            }
+        }
         Ok(plan)
     }
 
@@ -123,5 +132,73 @@ pub fn lines(plan: &mut Plan) {
         let text = plan.result.get(name).and_then(Json::as_str).unwrap_or_default();
         let lines: Vec<Json> = text.lines().map(Json::from).collect();
         plan.set(&format!("{name}_lines"), lines);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::rehearsal::Rehearsal;
+    use crate::{
+        protocol::Verdict,
+        remote::machine::{fake::Fake, system::Output},
+    };
+
+    #[test]
+    fn a_command_is_split_expanded_and_reported() {
+        let mut host = Rehearsal::on(Fake::new().command(&["ls"], 0, "a\nb\n\n"));
+        let outcome = host.apply("command", json!({"_raw_params": "ls -l 'my file' ~/x $HOME/$NOPE", "chdir": "/tmp"}));
+        assert_eq!(outcome.verdict, Verdict::Changed);
+        assert_eq!(outcome.result["cmd"], json!(["ls", "-l", "my file", "~/x", "$HOME/$NOPE"]));
+        assert_eq!(outcome.result["stdout"], "a\nb");
+        assert_eq!(outcome.result["stdout_lines"], json!(["a", "b"]));
+        assert_eq!(outcome.result["rc"], 0);
+        assert!(outcome.result["delta"].as_str().unwrap().starts_with("0:00:00."));
+        let ran = &host.host.ran()[0];
+        assert_eq!(ran.argv, ["ls", "-l", "my file", "/root/x", "/root/$NOPE"]);
+        assert_eq!(ran.directory.as_deref(), Some("/tmp".as_ref()));
+    }
+
+    #[test]
+    fn a_bad_exit_code_fails_with_everything_known() {
+        let failing = |_: &_| Some(Output { code: 3, stderr: "bad\n".to_owned(), ..Output::default() });
+        let mut host = Rehearsal::on(Fake::new().respond(failing));
+        let outcome = host.apply("shell", json!({"cmd": "false || exit 3", "stdin": "in"}));
+        assert!(matches!(&outcome.verdict, Verdict::Failed(failure) if failure.message == "non-zero return code"));
+        assert_eq!((&outcome.result["rc"], &outcome.result["stderr"]), (&json!(3), &json!("bad")));
+        assert_eq!(host.host.ran()[0].argv, ["/bin/sh", "-c", "false || exit 3"]);
+        assert_eq!(host.host.ran()[0].stdin.as_deref(), Some("in\n"));
+    }
+
+    #[test]
+    fn check_mode_skips_unless_a_condition_decides() {
+        let mut host = Rehearsal::on(Fake::new().file("/etc/done", "").command(&["make"], 0, ""));
+        let skipped = host.check("command", json!({"argv": ["make"]}));
+        assert_eq!(skipped.verdict, Verdict::Skipped("Command would have run if not in check mode".to_owned()));
+        let run = json!({"argv": ["make"], "creates": "/tmp/made"});
+        assert_eq!(host.check("command", run.clone()).verdict, Verdict::Changed);
+        assert_eq!(
+            host.check("command", run).verdict,
+            Verdict::Unchanged,
+            "the prediction holds what the command creates"
+        );
+        let options = json!({"argv": ["make"], "creates": "/etc/d*"});
+        host.stays("command", &options);
+        let outcome = host.apply("command", options);
+        assert_eq!(outcome.result["stdout"], "skipped, since /etc/d* exists");
+        assert_eq!(outcome.result["rc"], 0);
+        host.stays("shell", &json!({"cmd": "make", "removes": "/tmp/none"}));
+        assert_eq!(host.host.ran().len(), 0);
+        assert!(matches!(host.check("raw", json!({"_raw_params": "ls"})).verdict, Verdict::Skipped(_)));
+    }
+
+    #[test]
+    fn what_cannot_run_says_why() {
+        let mut host = Rehearsal::on(Fake::new());
+        assert!(host.fails("command", json!({"cmd": "ls", "chdir": "/none"})).contains("Unable to change directory"));
+        assert!(host.fails("command", json!({"cmd": "it's"})).contains("No closing quotation"));
+        assert!(host.fails("command", json!({})).contains("no command given"));
+        assert!(host.fails("command", json!({"cmd": "ls", "argv": ["ls"]})).contains("mutually exclusive"));
     }
 }

@@ -4,9 +4,16 @@ use super::plan::Entry;
 
 pub mod accounts;
 pub mod attributes;
+pub mod checksums;
 mod clock;
+pub mod directories;
 mod execution;
 mod globbing;
+#[cfg(test)]
+mod rehearsal;
+pub mod replacement;
+mod times;
+mod tree;
 mod words;
 
 /// Declares the modules of this folder and lists what they are called.
@@ -20,6 +27,8 @@ macro_rules! catalog {
 
 catalog! {
     command: Entry::of::<command::Command>("command").portable();
+    copy: Entry::of::<copy::Copy>("copy").portable();
+    file: Entry::of::<file::File>("file").portable();
     ping: Entry::of::<ping::Ping>("ping").portable();
     raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
     shell: Entry::of::<shell::Shell>("shell").portable();
