@@ -7,7 +7,9 @@ pub mod attributes;
 pub mod checksums;
 mod clock;
 pub mod directories;
+mod edit;
 mod execution;
+mod expression;
 mod globbing;
 #[cfg(test)]
 mod rehearsal;
@@ -26,12 +28,18 @@ macro_rules! catalog {
 }
 
 catalog! {
+    blockinfile: Entry::of::<blockinfile::BlockInFile>("blockinfile");
     command: Entry::of::<command::Command>("command").portable();
     copy: Entry::of::<copy::Copy>("copy").portable();
     file: Entry::of::<file::File>("file").portable();
+    lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
     ping: Entry::of::<ping::Ping>("ping").portable();
     raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
+    replace: Entry::of::<replace::Replace>("replace");
+    script: Entry::of::<script::Script>("script").portable();
     shell: Entry::of::<shell::Shell>("shell").portable();
+    slurp: Entry::of::<slurp::Slurp>("slurp");
+    tempfile: Entry::of::<tempfile::TempFile>("tempfile");
 }
 
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.
