@@ -89,3 +89,14 @@ fn line(probe: &Probe<'_>, database: &str, wanted: impl Fn(&[&str]) -> bool) -> 
         wanted(&fields).then(|| fields.into_iter().map(str::to_owned).collect())
     })
 }
+
+/// Whether a user is in a group, as its main one or as a member.
+pub fn is_member(probe: &Probe<'_>, uid: u32, gid: u32) -> bool {
+    if main_group(probe, uid) == Some(gid) {
+        return true;
+    }
+    let Some(name) = user_name(probe, uid) else { return false };
+    line(probe, "group", |fields| fields.get(2) == Some(&gid.to_string().as_str()))
+        .and_then(|fields| fields.into_iter().nth(3))
+        .is_some_and(|members| members.split(',').any(|member| member == name))
+}

@@ -11,6 +11,7 @@ mod edit;
 mod execution;
 mod expression;
 mod globbing;
+mod inspection;
 #[cfg(test)]
 mod rehearsal;
 pub mod replacement;
@@ -28,10 +29,12 @@ macro_rules! catalog {
 }
 
 catalog! {
+    assemble: Entry::of::<assemble::Assemble>("assemble");
     blockinfile: Entry::of::<blockinfile::BlockInFile>("blockinfile");
     command: Entry::of::<command::Command>("command").portable();
     copy: Entry::of::<copy::Copy>("copy").portable();
     file: Entry::of::<file::File>("file").portable();
+    find: Entry::of::<find::Find>("find");
     lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
     ping: Entry::of::<ping::Ping>("ping").portable();
     raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
@@ -39,6 +42,7 @@ catalog! {
     script: Entry::of::<script::Script>("script").portable();
     shell: Entry::of::<shell::Shell>("shell").portable();
     slurp: Entry::of::<slurp::Slurp>("slurp");
+    stat: Entry::of::<stat::StatFile>("stat").portable();
     tempfile: Entry::of::<tempfile::TempFile>("tempfile");
 }
 
