@@ -44,6 +44,7 @@ catalog! {
     slurp: Entry::of::<slurp::Slurp>("slurp");
     stat: Entry::of::<stat::StatFile>("stat").portable();
     tempfile: Entry::of::<tempfile::TempFile>("tempfile");
+    unarchive: Entry::of::<unarchive::Unarchive>("unarchive");
 }
 
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.

@@ -34,21 +34,26 @@ impl Blobs for Contents {
 }
 
 /// A made-up host with what check mode has predicted on it.
-pub(crate) struct Rehearsal {
-    pub(crate) host: Fake,
+pub(crate) struct Rehearsal<S = Fake> {
+    pub(crate) host: S,
     overlay: Overlay,
     contents: Contents,
 }
 
-impl Rehearsal {
-    pub(crate) fn on(host: Fake) -> Self {
+impl<S: System> Rehearsal<S> {
+    pub(crate) fn on(host: S) -> Self {
         Self { host, overlay: Overlay::default(), contents: Contents::default() }
     }
 
     /// Content as the option of that kind refers to it.
     pub(crate) fn blob(&mut self, content: &str) -> Json {
-        let sha256 = digest(content.as_bytes());
-        self.contents.0.insert(sha256.clone(), content.as_bytes().to_vec());
+        self.bytes(content.as_bytes())
+    }
+
+    /// The same for content that is no text.
+    pub(crate) fn bytes(&mut self, content: &[u8]) -> Json {
+        let sha256 = digest(content);
+        self.contents.0.insert(sha256.clone(), content.to_vec());
         serde_json::to_value(Blob { sha256, size: content.len() as u64 }).unwrap()
     }
 
