@@ -139,8 +139,8 @@ pub fn show_difference(plan: &mut Plan, probe: &Probe<'_>, path: &Path, stat: &S
     let mut before = String::new();
     let mut after = String::new();
     let mut row = |name: &str, old: String, new: String| {
-        before.push_str(&format!("{name}: {old}\n"));
-        after.push_str(&format!("{name}: {new}\n"));
+        before.extend([name, ": ", &old, "\n"]);
+        after.extend([name, ": ", &new, "\n"]);
     };
     if let Some(mode) = wanted.mode {
         row("mode", format!("'{:04o}'", stat.mode), format!("'{mode:04o}'"));

@@ -61,9 +61,10 @@ impl Module for Command {
         if shown.first().is_none_or(String::is_empty) {
             return Err(Stop::failed("no command given"));
         }
-        let argv = match self.expand_argument_vars {
-            true => shown.iter().map(|word| words::expand(probe, word)).collect(),
-            false => shown.clone(),
+        let argv = if self.expand_argument_vars {
+            shown.iter().map(|word| words::expand(probe, word)).collect()
+        } else {
+            shown.clone()
         };
         let run = execution::run(argv, &self.conditions, self.stdin.as_deref(), self.stdin_add_newline);
         let mut plan = self.conditions.plan(probe, Json::from(shown), vec![Change::Run(run)])?;

@@ -90,10 +90,7 @@ impl Module for Copy {
                 tree.0.iter().map(|item| if keeps { item.clone() } else { item.without_mode() }).collect();
             return self.place_tree(plan, probe, &self.dest, &items);
         }
-        let source = match self.source(probe)? {
-            Some(source) => source,
-            None => return self.copy_directory(plan, probe),
-        };
+        let Some(source) = self.source(probe)? else { return self.copy_directory(plan, probe) };
         let path = self.destination(&mut plan, probe)?;
         plan.set("dest", path.to_string_lossy());
         let before = probe.stat(&path)?;

@@ -139,10 +139,10 @@ pub fn lines(plan: &mut Plan) {
 mod tests {
     use serde_json::json;
 
-    use super::super::rehearsal::Rehearsal;
+    use super::super::rehearsal::{Rehearsal, Scratch};
     use crate::{
         protocol::Verdict,
-        remote::machine::{fake::Fake, system::Output},
+        remote::machine::{fake::Fake, real::Real, system::Output},
     };
 
     #[test]
@@ -191,6 +191,18 @@ mod tests {
         host.stays("shell", &json!({"cmd": "make", "removes": "/tmp/none"}));
         assert_eq!(host.host.ran().len(), 0);
         assert!(matches!(host.check("raw", json!({"_raw_params": "ls"})).verdict, Verdict::Skipped(_)));
+    }
+
+    #[test]
+    fn a_real_command_line_runs_where_and_with_what_it_was_told() {
+        let scratch = Scratch::new("shell");
+        let mut host = Rehearsal::on(Real::new());
+        let options = json!({"cmd": "cat > made; pwd; echo bad >&2", "chdir": scratch.path(""), "stdin": "in", "creates": "made"});
+        let outcome = host.apply("shell", options.clone());
+        assert_eq!(outcome.result["stderr_lines"], json!(["bad"]));
+        assert!(outcome.result["stdout"].as_str().unwrap().contains("deployer-test-shell"));
+        assert_eq!(std::fs::read_to_string(scratch.path("made")).unwrap(), "in\n");
+        host.stays("shell", &options);
     }
 
     #[test]

@@ -340,6 +340,7 @@ mod tests {
     use super::super::rehearsal::Rehearsal;
     use crate::remote::machine::fake::Fake;
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better without borrows")]
     fn paths(options: Value) -> Vec<String> {
         let host = Fake::new()
             .file("/d/a.log", "one\ntwo\n")

@@ -199,7 +199,7 @@ impl LineInFile {
 
     fn pick(&self, lines: &[Vec<u8>], wanted: &FoundLine<'_>) -> Option<usize> {
         let mut found = lines.iter().enumerate().filter(|(_, line)| wanted(line)).map(|(at, _)| at);
-        if self.firstmatch { found.next() } else { found.last() }
+        if self.firstmatch { found.next() } else { found.next_back() }
     }
 }
 

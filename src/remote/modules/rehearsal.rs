@@ -100,6 +100,7 @@ impl<S: System> Rehearsal<S> {
     }
 
     /// The message it fails with.
+    #[expect(clippy::needless_pass_by_value, reason = "tests read better without borrows")]
     pub(crate) fn fails(&mut self, module: &str, options: Json) -> String {
         match self.apply(module, options.clone()).verdict {
             Verdict::Failed(failure) => failure.message,
@@ -115,7 +116,7 @@ impl<S: System> Rehearsal<S> {
             seen.push(format!("{} {:?} {:o} {} {}", path.display(), stat.kind, stat.mode, stat.uid, stat.gid));
             match stat.kind {
                 FileKind::Directory => {
-                    open.extend(self.host.read_dir(&path).unwrap().iter().map(|name| path.join(name)))
+                    open.extend(self.host.read_dir(&path).unwrap().iter().map(|name| path.join(name)));
                 }
                 FileKind::File => seen.push(format!("{:?} {}", self.host.read(&path).unwrap(), stat.mtime)),
                 _ => seen.push(self.host.read_link(&path).unwrap().display().to_string()),
@@ -128,5 +129,27 @@ impl<S: System> Rehearsal<S> {
         let Json::Object(options) = options else { panic!("options are a mapping") };
         let call = Call { module: module.to_owned(), options, check, diff: true, ..Call::default() };
         execute(&self.host, &mut self.overlay, &call, &mut self.contents, &mut |_, _| {})
+    }
+}
+
+/// A directory of the machine that runs the tests; it goes when the test ends.
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("deployer-test-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.0.join(below)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A directory that stays behind in the temporary one harms nobody.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

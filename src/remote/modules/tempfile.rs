@@ -115,9 +115,9 @@ mod tests {
         let mut host = Rehearsal::on(Fake::new());
         assert_eq!(host.check("tempfile", json!({})).verdict, Verdict::Changed);
         assert_eq!(host.host.read_dir("/tmp".as_ref()).unwrap().len(), 0);
-        let file = host.apply("tempfile", json!({"prefix": "p.", "suffix": ".s"}));
+        let file = host.apply("tempfile", json!({"prefix": "p.", "suffix": "-s"}));
         let path = file.result["path"].as_str().unwrap();
-        assert!(path.starts_with("/tmp/p.") && path.ends_with(".s"));
+        assert!(path.starts_with("/tmp/p.") && path.ends_with("-s"));
         assert_eq!(file.result["mode"], "0600");
         let directory = host.apply("tempfile", json!({"state": "directory"}));
         assert_eq!((&directory.result["mode"], &directory.result["state"]), (&json!("0700"), &json!("directory")));

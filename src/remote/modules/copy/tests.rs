@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::super::rehearsal::Rehearsal;
+use super::super::rehearsal::{Rehearsal, Scratch};
 use crate::{
     protocol::Verdict,
-    remote::machine::{fake::Fake, system::System},
+    remote::machine::{fake::Fake, real::Real, system::System},
 };
 
 fn mode(host: &Rehearsal, path: &str) -> u32 {
@@ -138,4 +138,31 @@ fn an_owner_that_an_earlier_task_makes_is_good_enough_for_a_prediction() {
     assert!(host.fails("copy", options.clone()).contains("failed to look up user app"));
     host.assume("user", "app", json!({}));
     assert_eq!(host.check("copy", options).verdict, Verdict::Changed);
+}
+
+#[test]
+fn a_real_validator_decides() {
+    let scratch = Scratch::new("copy-validate");
+    let mut host = Rehearsal::on(Real::new());
+    let dest = scratch.path("conf");
+    let options =
+        |content: &str| json!({"content": content, "dest": dest, "validate": "grep -q 'all good' %s", "mode": "0640"});
+    assert_eq!(host.apply("copy", options("all good\n")).verdict, Verdict::Changed);
+    host.stays("copy", &options("all good\n"));
+    assert!(host.fails("copy", options("broken\n")).contains("failed to validate"));
+    assert_eq!(std::fs::read_to_string(&dest).unwrap(), "all good\n");
+    assert_eq!(host.host.stat(&dest).unwrap().unwrap().mode, 0o640);
+    assert_eq!(host.host.read_dir(&scratch.path("")).unwrap(), ["conf"], "no candidate stays");
+}
+
+#[test]
+fn unsafe_writes_keep_the_inode() {
+    let scratch = Scratch::new("copy-in-place");
+    let mut host = Rehearsal::on(Real::new());
+    let dest = scratch.path("mounted");
+    host.apply("copy", json!({"content": "one", "dest": dest}));
+    let inode = host.host.stat(&dest).unwrap().unwrap().inode;
+    host.apply("copy", json!({"content": "two", "dest": dest, "unsafe_writes": true}));
+    assert_eq!(std::fs::read_to_string(&dest).unwrap(), "two");
+    assert_eq!(host.host.stat(&dest).unwrap().unwrap().inode, inode);
 }

@@ -8,35 +8,34 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::super::rehearsal::Rehearsal;
+use super::super::rehearsal::{Rehearsal, Scratch};
 use crate::{
     protocol::Verdict,
     remote::machine::{fake::Fake, real::Real},
 };
 
-/// A directory that goes when the test ends.
-struct Scratch(PathBuf);
+/// A directory with something to pack and somewhere to unpack it.
+struct Bench(Scratch);
 
-impl Scratch {
+impl Bench {
     fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("deployer-unarchive-{name}-{}", std::process::id()));
-        fs::create_dir_all(path.join("in/app/sub")).unwrap();
-        fs::create_dir_all(path.join("out")).unwrap();
-        fs::write(path.join("in/app/a b.txt"), "hello\n").unwrap();
-        fs::write(path.join("in/app/sub/c"), "see\n").unwrap();
-        Self(path)
+        let scratch = Scratch::new(name);
+        fs::create_dir_all(scratch.path("in/app/sub")).unwrap();
+        fs::create_dir_all(scratch.path("out")).unwrap();
+        fs::write(scratch.path("in/app/a b.txt"), "hello\n").unwrap();
+        fs::write(scratch.path("in/app/sub/c"), "see\n").unwrap();
+        Self(scratch)
     }
 
     fn archive(&self) -> PathBuf {
-        let archive = self.0.join("app.tar.gz");
-        let made =
-            Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(self.0.join("in")).arg("app").status().unwrap();
-        assert!(made.success());
+        let archive = self.0.path("app.tar.gz");
+        let made = Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(self.0.path("in")).arg("app").status();
+        assert!(made.unwrap().success());
         archive
     }
 
     fn out(&self) -> PathBuf {
-        self.0.join("out")
+        self.0.path("out")
     }
 
     fn read(&self, path: &str) -> String {
@@ -44,13 +43,8 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn options(archive: &Path, scratch: &Scratch, more: Value) -> Value {
+#[expect(clippy::needless_pass_by_value, reason = "tests read better without borrows")]
+fn options(archive: &Path, scratch: &Bench, more: Value) -> Value {
     let mut options = json!({"src": archive, "dest": scratch.out()});
     options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     options
@@ -58,7 +52,7 @@ fn options(archive: &Path, scratch: &Scratch, more: Value) -> Value {
 
 #[test]
 fn an_archive_on_the_host_is_unpacked_once() {
-    let scratch = Scratch::new("remote");
+    let scratch = Bench::new("remote");
     let mut host = Rehearsal::on(Real::new());
     let options = options(&scratch.archive(), &scratch, json!({"remote_src": true, "list_files": true}));
     assert_eq!(host.check("unarchive", options.clone()).verdict, Verdict::Changed);
@@ -79,7 +73,7 @@ fn an_archive_on_the_host_is_unpacked_once() {
 
 #[test]
 fn an_archive_of_the_controller_is_unpacked_once_and_does_not_stay() {
-    let scratch = Scratch::new("sent");
+    let scratch = Bench::new("sent");
     let mut host = Rehearsal::on(Real::new());
     let blob = host.bytes(&fs::read(scratch.archive()).unwrap());
     let more = json!({"_blob": blob, "extra_opts": ["--strip-components=1"], "exclude": ["app/sub"]});
@@ -100,8 +94,8 @@ fn an_archive_of_the_controller_is_unpacked_once_and_does_not_stay() {
 
 #[test]
 fn what_is_no_archive_fails() {
-    let scratch = Scratch::new("broken");
-    let broken = scratch.0.join("broken.tar");
+    let scratch = Bench::new("broken");
+    let broken = scratch.0.path("broken.tar");
     fs::write(&broken, "no archive at all").unwrap();
     let mut host = Rehearsal::on(Real::new());
     assert!(
