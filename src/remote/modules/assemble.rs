@@ -64,6 +64,7 @@ impl Module for Assemble {
         }
         let content = self.content(probe)?;
         let mut plan = Plan::new();
+        plan.set("msg", "OK");
         plan.set("src", self.src.to_string_lossy());
         plan.set("dest", self.dest.to_string_lossy());
         plan.set("checksum", Algorithm::Sha1.bytes(&content));

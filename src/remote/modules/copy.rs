@@ -256,7 +256,7 @@ impl Copy {
     }
 
     fn place_tree(&self, mut plan: Plan, probe: &Probe<'_>, dest: &Path, items: &[Item]) -> Planned {
-        plan.set("dest", self.dest.to_string_lossy());
+        plan.set("dest", dest.to_string_lossy());
         let new = self.make_directories(&mut plan, probe, dest)?;
         // Whatever is below something that is about to be made cannot be there yet.
         let mut made: Vec<PathBuf> = if new { vec![dest.to_owned()] } else { Vec::new() };
@@ -304,7 +304,7 @@ impl Copy {
                 }
             }
         }
-        attributes::describe(&mut plan, probe, &self.dest)?;
+        attributes::describe(&mut plan, probe, dest)?;
         Ok(plan)
     }
 }

@@ -59,7 +59,9 @@ impl Module for StatFile {
         let mut set = |name: &str, value: Json| values.insert(name.to_owned(), value);
         set("blocks", stat.blocks.into());
         set("block_size", stat.block_size.into());
-        let (readable, writeable, executable) = inspection::access(probe, &stat);
+        // Access is asked of what a link leads to, even where the link itself is looked at.
+        let (readable, writeable, executable) =
+            probe.stat_followed(&self.path)?.map_or((false, false, false), |stat| inspection::access(probe, &stat));
         set("readable", readable.into());
         set("writeable", writeable.into());
         set("executable", executable.into());
@@ -184,6 +186,7 @@ mod tests {
             (&link["islnk"], &link["lnk_source"], &link["lnk_target"]),
             (&json!(true), &json!("/etc/f"), &json!("f"))
         );
+        assert_eq!((&link["readable"], &link["executable"]), (&json!(true), &json!(false)));
         assert_eq!(host.apply("stat", json!({"path": "/etc/l", "follow": true})).result["stat"]["isreg"], true);
     }
 
