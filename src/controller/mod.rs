@@ -5,3 +5,20 @@ pub mod vault;
 pub mod source;
 
 pub mod inventory;
+
+pub mod variables;
+
+pub mod template;
+
+pub mod playbook;
+
+pub mod connection;
+
+pub mod event;
+pub mod settings;
+
+pub mod state;
+
+pub mod compiler;
+
+pub mod scheduler;
