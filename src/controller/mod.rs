@@ -26,3 +26,5 @@ pub mod scheduler;
 pub mod executor;
 
 pub mod actions;
+
+pub mod driver;
