@@ -1,1 +1,3 @@
 //! The catalog of facts: what a host says of itself.
+
+pub mod wildcard;

@@ -12,6 +12,7 @@ macro_rules! catalog {
 }
 
 catalog! {
+    apt: Entry::of::<apt::Apt>("apt");
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
 
