@@ -1,6 +1,9 @@
 //! `apt`: packages on Debian and its relatives, with apt-get and dpkg only.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 
@@ -18,6 +21,8 @@ mod command;
 mod failure;
 mod installed;
 mod packages;
+#[cfg(test)]
+mod tests;
 
 pub use installed::{Installed, Known};
 
@@ -266,23 +271,23 @@ impl Apt {
         if let Some(simulation) = simulation {
             for (name, old, new) in &simulation.installed {
                 if let Some(old) = old {
-                    before.push_str(&format!("{name} {old}\n"));
+                    let _ = writeln!(before, "{name} {old}");
                 }
-                after.push_str(&format!("{name} {new}\n"));
+                let _ = writeln!(after, "{name} {new}");
                 run.effects.push(Effect::new("package", name, self.installed_effect(Some(new))));
             }
             for (name, version) in &simulation.removed {
-                before.push_str(&format!("{name} {version}\n"));
+                let _ = writeln!(before, "{name} {version}");
                 run.effects.push(Effect::new("package", name, serde_json::Value::Null));
             }
         } else if self.state == State::Absent {
             for name in names {
-                before.push_str(&format!("{name}\n"));
+                let _ = writeln!(before, "{name}");
                 run.effects.push(Effect::new("package", name, serde_json::Value::Null));
             }
         } else {
             for name in names {
-                after.push_str(&format!("{name}\n"));
+                let _ = writeln!(after, "{name}");
                 let (name, version) = packages::split_version(name);
                 run.effects.push(Effect::new("package", name, self.installed_effect(version)));
             }

@@ -13,8 +13,13 @@ macro_rules! catalog {
 
 catalog! {
     apt: Entry::of::<apt::Apt>("apt");
+    service: Entry::of::<service::Service>("service").portable();
+    systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
+
+#[cfg(test)]
+pub(crate) mod trial;
 
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.
 #[must_use]

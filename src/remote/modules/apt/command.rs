@@ -8,7 +8,7 @@ use super::Apt;
 const UPDATE: &str = "\
 attempt=0
 while :; do
-    apt-get \"$@\" update && exit 0
+    \"$@\" </dev/null && exit 0
     code=$?
     attempt=$((attempt + 1))
     [ \"$attempt\" -ge \"$RETRIES\" ] && exit \"$code\"
@@ -25,7 +25,9 @@ const APT_FAILED: i32 = 100;
 impl Apt {
     /// Brings the package lists up to date, with as many attempts as the options allow.
     pub(super) fn update(&self) -> Run {
-        let mut run = Run::new(["sh", "-c", UPDATE, "apt-get", "-q"]);
+        // From standard input, so that a failure names the command and not the loop around it.
+        let mut run = Run::new(["sh", "-s", "--", "apt-get", "update", "-q"]);
+        run.stdin = Some(UPDATE.to_owned());
         // Without it a source that cannot be reached is only a warning and the old list is kept.
         run.argv.extend(["-o".to_owned(), "APT::Update::Error-Mode=any".to_owned()]);
         run.argv.extend(self.lock());

@@ -148,7 +148,7 @@ impl Apt {
                 None if self.only_upgrade => false,
                 None if installed.provider(wanted.name).is_some() => false,
                 None => {
-                    self.obtainable(probe, wanted, offer, after_update, work)?;
+                    obtainable(probe, wanted, offer, after_update, work)?;
                     true
                 }
             };
@@ -198,41 +198,6 @@ impl Apt {
         }
     }
 
-    /// Fails when the lists are known to be current and no package of that name and version is in them.
-    fn obtainable(
-        &self,
-        probe: &Probe<'_>,
-        wanted: &Wanted<'_>,
-        offer: Option<&Offer>,
-        after_update: bool,
-        work: &mut Work,
-    ) -> Found<()> {
-        let found = match (offer, wanted.version) {
-            (Some(offer), Some(("=", version))) => offer.versions.iter().any(|v| wildcard::matches(version, v)),
-            (Some(offer), Some((_, version))) => match &offer.candidate {
-                Some(candidate) => at_least(probe, candidate, version)?,
-                None => false,
-            },
-            (Some(offer), None) if offer.candidate.is_some() => true,
-            (_, None) => available::is_virtual(probe, wanted.name)?,
-            (None, Some(_)) => false,
-        };
-        if found {
-            return Ok(());
-        }
-        let lists = available::has_lists(probe)?;
-        if after_update {
-            if lists && probe.predicting() {
-                let written = wanted.written;
-                work.warnings.push(format!(
-                    "{written} is in no current package list; taken to come with the update of the lists"
-                ));
-            }
-            return Ok(());
-        }
-        Err(failure::no_package(wanted.written, lists))
-    }
-
     fn plan_pattern(
         &self,
         probe: &Probe<'_>,
@@ -270,6 +235,40 @@ impl Apt {
         }
         Ok(())
     }
+}
+
+/// Fails when the lists are known to be current and no package of that name and version is in them.
+fn obtainable(
+    probe: &Probe<'_>,
+    wanted: &Wanted<'_>,
+    offer: Option<&Offer>,
+    after_update: bool,
+    work: &mut Work,
+) -> Found<()> {
+    let found = match (offer, wanted.version) {
+        (Some(offer), Some(("=", version))) => offer.versions.iter().any(|v| wildcard::matches(version, v)),
+        (Some(offer), Some((_, version))) => match &offer.candidate {
+            Some(candidate) => at_least(probe, candidate, version)?,
+            None => false,
+        },
+        (Some(offer), None) if offer.candidate.is_some() => true,
+        (_, None) => available::is_virtual(probe, wanted.name)?,
+        (None, Some(_)) => false,
+    };
+    if found {
+        return Ok(());
+    }
+    let lists = available::has_lists(probe)?;
+    if after_update {
+        if lists && probe.predicting() {
+            let written = wanted.written;
+            work.warnings.push(format!(
+                "{written} is in no current package list; taken to come with the update of the lists"
+            ));
+        }
+        return Ok(());
+    }
+    Err(failure::no_package(wanted.written, lists))
 }
 
 /// Whether one version is at least another, by Debian's rules.
