@@ -281,16 +281,19 @@ impl Apt {
                 run.effects.push(Effect::new("package", name, serde_json::Value::Null));
             }
         } else if self.state == State::Absent {
-            for name in names {
-                let _ = writeln!(before, "{name}");
-                run.effects.push(Effect::new("package", name, serde_json::Value::Null));
-            }
+            before = lines(names);
         } else {
-            for name in names {
-                let _ = writeln!(after, "{name}");
-                let (name, version) = packages::split_version(name);
-                run.effects.push(Effect::new("package", name, self.installed_effect(version)));
+            after = lines(names);
+        }
+        // What was asked for is true afterwards under the name it was asked for, whatever apt calls it.
+        for written in names {
+            let (name, version) = packages::split_version(written);
+            if run.effects.iter().any(|effect| effect.key == format!("package/{name}")) {
+                continue;
             }
+            let value =
+                if self.state == State::Absent { serde_json::Value::Null } else { self.installed_effect(version) };
+            run.effects.push(Effect::new("package", name, value));
         }
         work.diff = Some((before, after));
         work.runs.push(run);
@@ -388,4 +391,8 @@ fn seconds(nanoseconds: Option<i128>) -> i64 {
 fn has_archives(probe: &Probe<'_>) -> Found<bool> {
     let directory = Path::new(ARCHIVES);
     Ok(probe.exists(directory)? && probe.read_dir(directory)?.iter().any(|name| name.ends_with(".deb")))
+}
+
+fn lines(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name}\n")).collect()
 }

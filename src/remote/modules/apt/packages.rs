@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    protocol::Effect,
     remote::{Probe, Stop, facts::wildcard, machine::probe::Found},
 };
 
@@ -108,13 +107,6 @@ impl Apt {
         let simulation = self.look_ahead(probe, &["remove"], &gone)?;
         let run = self.act(&["remove"], &gone);
         self.record(simulation, run, &gone, work);
-        if let Some(run) = work.runs.last_mut() {
-            for name in &gone {
-                if !run.effects.iter().any(|effect| effect.key == format!("package/{name}")) {
-                    run.effects.push(Effect::new("package", name, serde_json::Value::Null));
-                }
-            }
-        }
         Ok(())
     }
 
