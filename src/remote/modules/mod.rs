@@ -14,6 +14,7 @@ macro_rules! catalog {
 catalog! {
     apt: Entry::of::<apt::Apt>("apt");
     service: Entry::of::<service::Service>("service").portable();
+    setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
