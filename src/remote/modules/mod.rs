@@ -16,6 +16,8 @@ catalog! {
     service: Entry::of::<service::Service>("service").portable();
     setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
+    group: Entry::of::<group::Group>("group");
+    user: Entry::of::<user::User>("user");
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
 
