@@ -144,6 +144,8 @@ macro_rules! options {
             #[allow(clippy::useless_conversion, reason = "defaults are written in the shortest form")]
             fn read(map: &$crate::protocol::Map) -> Result<Self, Vec<String>> {
                 let mut problems = Vec::new();
+                // A module may have no options at all.
+                let _ = map;
                 $(
                     let $field = $crate::remote::options::field::<$ty>(
                         map,

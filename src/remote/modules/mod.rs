@@ -13,10 +13,17 @@ macro_rules! catalog {
 
 catalog! {
     apt: Entry::of::<apt::Apt>("apt");
+    hostname: Entry::of::<hostname::Hostname>("hostname");
+    package: Entry::of::<package::Package>("package");
+    package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
     service: Entry::of::<service::Service>("service").portable();
     setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
+    authorized_key: Entry::of::<authorized_key::AuthorizedKey>("authorized_key");
+    getent: Entry::of::<getent::Getent>("getent");
     group: Entry::of::<group::Group>("group");
+    service_facts: Entry::of::<service_facts::ServiceFacts>("service_facts");
+    sysctl: Entry::of::<sysctl::Sysctl>("sysctl");
     user: Entry::of::<user::User>("user");
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
