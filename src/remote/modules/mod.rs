@@ -20,11 +20,13 @@ catalog! {
     setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
     authorized_key: Entry::of::<authorized_key::AuthorizedKey>("authorized_key");
+    cron: Entry::of::<cron::Cron>("cron");
     getent: Entry::of::<getent::Getent>("getent");
     group: Entry::of::<group::Group>("group");
     service_facts: Entry::of::<service_facts::ServiceFacts>("service_facts");
     sysctl: Entry::of::<sysctl::Sysctl>("sysctl");
     user: Entry::of::<user::User>("user");
+    wait_for: Entry::of::<wait_for::WaitFor>("wait_for").unchecked();
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
 
