@@ -16,12 +16,14 @@ catalog! {
     hostname: Entry::of::<hostname::Hostname>("hostname");
     package: Entry::of::<package::Package>("package");
     package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
+    pip: Entry::of::<pip::Pip>("pip");
     service: Entry::of::<service::Service>("service").portable();
     setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
     authorized_key: Entry::of::<authorized_key::AuthorizedKey>("authorized_key");
     cron: Entry::of::<cron::Cron>("cron");
     getent: Entry::of::<getent::Getent>("getent");
+    git: Entry::of::<git::Git>("git");
     group: Entry::of::<group::Group>("group");
     service_facts: Entry::of::<service_facts::ServiceFacts>("service_facts");
     sysctl: Entry::of::<sysctl::Sysctl>("sysctl");
