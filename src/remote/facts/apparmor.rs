@@ -1,4 +1,4 @@
-//! Whether AppArmor is there.
+//! Whether `AppArmor` is there.
 
 use serde_json::json;
 

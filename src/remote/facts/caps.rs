@@ -7,7 +7,7 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let current = said.lines().find_map(|line| line.strip_prefix("Current:")).map(str::trim);
     let (enforced, list) = match current {
         None => ("N/A", Vec::new()),
-        Some("=ep") => ("False", Vec::new()),
+        Some(list) if list.starts_with("=ep") => ("False", Vec::new()),
         Some(list) => {
             let names = list.trim_start_matches("= ").split(['+', '=']).next().unwrap_or_default();
             ("True", names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())

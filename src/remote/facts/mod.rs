@@ -112,7 +112,7 @@ pub fn select(wanted: &[String]) -> Result<Vec<&'static Subset>, String> {
         }
         list.push(name);
     }
-    named.retain(|name| *name != "all" && *name != "min" || *name == "min");
+    named.retain(|name| *name != "all");
     let everything = everything || named.is_empty() && !nothing;
     let is =
         |subset: &Subset, names: &[&str]| names.iter().any(|name| *name == plain(subset) || subset.also.contains(name));
@@ -136,11 +136,6 @@ pub fn gather(probe: &Probe<'_>, subsets: &[&Subset], timeout: u64, fact_path: &
 impl Gathering<'_, '_> {
     fn set(&mut self, name: &str, value: impl Into<Json>) {
         self.facts.insert(format!("ansible_{name}"), value.into());
-    }
-
-    /// A fact that was gathered before.
-    fn get(&self, name: &str) -> Option<&str> {
-        self.facts.get(&format!("ansible_{name}")).and_then(Json::as_str)
     }
 
     /// The text of a file. What cannot be read is no fact, and no failure either.

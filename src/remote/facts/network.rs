@@ -11,7 +11,7 @@ use super::Gathering;
 /// One address of one interface.
 struct Address {
     interface: String,
-    address: String,
+    ip: String,
     prefix: u32,
     broadcast: Option<String>,
     scope: String,
@@ -20,13 +20,10 @@ struct Address {
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let names: Vec<String> = facts.names("/sys/class/net").into_iter().filter(|name| name != "bonding_masters").collect();
     let routes = facts.text("/proc/net/route").unwrap_or_default();
-    let addresses = match facts.says(&["ip", "-o", "addr", "show"]) {
-        Some(listed) => listed.lines().filter_map(listed_address).collect(),
-        None => {
-            let mut addresses = ipv4_of_kernel(&facts.text("/proc/net/fib_trie").unwrap_or_default(), &routes);
-            addresses.extend(facts.text("/proc/net/if_inet6").unwrap_or_default().lines().filter_map(kernel_ipv6));
-            addresses
-        }
+    let addresses = if let Some(listed) = facts.says(&["ip", "-o", "addr", "show"]) { listed.lines().filter_map(listed_address).collect() } else {
+        let mut addresses = ipv4_of_kernel(&facts.text("/proc/net/fib_trie").unwrap_or_default(), &routes);
+        addresses.extend(facts.text("/proc/net/if_inet6").unwrap_or_default().lines().filter_map(kernel_ipv6));
+        addresses
     };
     let (mut all4, mut all6) = (Vec::new(), Vec::new());
     let mut interfaces = Map::new();
@@ -35,17 +32,17 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
         let mut ipv6 = Vec::new();
         let mut secondaries = Vec::new();
         for address in addresses.iter().filter(|address| &address.interface == name) {
-            if address.address.contains(':') {
-                if address.address != "::1" {
-                    all6.push(address.address.clone());
+            if address.ip.contains(':') {
+                if address.ip != "::1" {
+                    all6.push(address.ip.clone());
                 }
                 ipv6.push(json!({
-                    "address": address.address, "prefix": address.prefix.to_string(), "scope": address.scope,
+                    "address": address.ip, "prefix": address.prefix.to_string(), "scope": address.scope,
                 }));
                 continue;
             }
-            if !address.address.starts_with("127.") {
-                all4.push(address.address.clone());
+            if !address.ip.starts_with("127.") {
+                all4.push(address.ip.clone());
             }
             let value = ipv4(address);
             if interface.contains_key("ipv4") {
@@ -134,7 +131,7 @@ fn listed_address(line: &str) -> Option<Address> {
     let (address, prefix) = words.get(3)?.split_once('/').unwrap_or((words.get(3)?, "32"));
     matches!(*words.get(2)?, "inet" | "inet6").then(|| Address {
         interface: words[1].trim_end_matches(':').split('@').next().unwrap_or_default().to_owned(),
-        address: address.to_owned(),
+        ip: address.to_owned(),
         prefix: prefix.parse().unwrap_or_default(),
         broadcast: after("brd"),
         scope: after("scope").unwrap_or_default(),
@@ -148,7 +145,7 @@ fn ipv4_of_kernel(trie: &str, routes: &str) -> Vec<Address> {
     for line in trie.lines() {
         if let Some((_, address)) = line.split_once("|-- ") {
             last = address.trim();
-        } else if line.contains("/32 host LOCAL") && !addresses.iter().any(|known| known.address == last) {
+        } else if line.contains("/32 host LOCAL") && !addresses.iter().any(|known| known.ip == last) {
             let Ok(ip) = last.parse::<Ipv4Addr>() else { continue };
             let route = routes.lines().skip(1).filter_map(route).find(|route| {
                 route.mask != 0 && u32::from(ip) & route.mask == route.destination
@@ -160,7 +157,7 @@ fn ipv4_of_kernel(trie: &str, routes: &str) -> Vec<Address> {
             };
             addresses.push(Address {
                 interface,
-                address: last.to_owned(),
+                ip: last.to_owned(),
                 prefix,
                 broadcast: None,
                 scope: if ip.is_loopback() { "host" } else { "global" }.to_owned(),
@@ -175,7 +172,7 @@ fn kernel_ipv6(line: &str) -> Option<Address> {
     let [address, _, prefix, scope, _, interface] = words.as_slice() else { return None };
     Some(Address {
         interface: (*interface).to_owned(),
-        address: Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?).to_string(),
+        ip: Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?).to_string(),
         prefix: u32::from_str_radix(prefix, 16).ok()?,
         broadcast: None,
         scope: match *scope {
@@ -209,9 +206,9 @@ fn route(line: &str) -> Option<Route> {
 
 fn ipv4(address: &Address) -> Json {
     let mask = u32::MAX.checked_shl(32 - address.prefix.min(32)).unwrap_or(0);
-    let network = address.address.parse::<Ipv4Addr>().map(|ip| Ipv4Addr::from(u32::from(ip) & mask).to_string());
+    let network = address.ip.parse::<Ipv4Addr>().map(|ip| Ipv4Addr::from(u32::from(ip) & mask).to_string());
     json!({
-        "address": address.address,
+        "address": address.ip,
         "broadcast": address.broadcast.as_deref().unwrap_or_default(),
         "netmask": Ipv4Addr::from(mask).to_string(),
         "network": network.unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Whether and how SELinux guards the host.
+//! Whether and how `SELinux` guards the host.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! `authorized_key`: who may log in as a user by SSH key.
 
-use std::path::PathBuf;
+use std::{fmt::Write, path::PathBuf};
 
 use crate::{
     options,
@@ -148,7 +148,9 @@ impl AuthorizedKey {
             }
         }
         if self.state == State::Present {
-            missing.iter().for_each(|key| after.push_str(&format!("{key}\n")));
+            for key in missing {
+                let _ = writeln!(after, "{key}");
+            }
         }
         if after.trim_end() == before.trim_end() { before.to_owned() } else { after }
     }

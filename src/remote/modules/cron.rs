@@ -116,18 +116,15 @@ impl Module for Cron {
             plan.set("backup_file", copy.to_string_lossy().into_owned());
             plan.push(write(copy, before, Some(0o600)));
         }
-        match file {
-            Some(file) => {
-                let mode = before.is_none().then_some(0o644);
-                plan.push(write(file, &after, mode));
-            }
-            None => {
-                let mut run = Run::new(self.command(&[]));
-                run.argv.push("-".to_owned());
-                let effect = Effect::new("crontab", self.user.as_deref().unwrap_or_default(), after.as_str().into());
-                run.stdin = Some(after);
-                plan.push(Change::Run(run.effect(effect)));
-            }
+        if let Some(file) = file {
+            let mode = before.is_none().then_some(0o644);
+            plan.push(write(file, &after, mode));
+        } else {
+            let mut run = Run::new(self.command(&[]));
+            run.argv.push("-".to_owned());
+            let effect = Effect::new("crontab", self.user.as_deref().unwrap_or_default(), after.as_str().into());
+            run.stdin = Some(after);
+            plan.push(Change::Run(run.effect(effect)));
         }
         Ok(plan)
     }

@@ -79,9 +79,9 @@ impl Module for Package {
             if names.is_empty() {
                 continue;
             }
-            let mut run = manager.act(verb, &names);
+            let mut run = managers::act(verb, &names);
             run.effects = names.iter().map(|name| Effect::new("package", name, value.clone())).collect();
-            let listed: String = names.iter().map(|name| format!("{name}\n")).collect();
+            let listed = names.join("\n") + "\n";
             if value.is_null() {
                 plan.diff("packages", listed, "");
             } else {

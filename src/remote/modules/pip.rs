@@ -124,7 +124,7 @@ impl Module for Pip {
         if let Some(directory) = self.environment() {
             run.effects.push(Effect::new("venv", &directory.to_string_lossy(), true.into()));
         }
-        plan.diff("packages", "", wanted.iter().map(|name| format!("{name}\n")).collect::<String>());
+        plan.diff("packages", "", wanted.join("\n") + "\n");
         plan.push(Change::Run(run));
         Ok(plan)
     }

@@ -3,7 +3,7 @@
 use crate::{
     options,
     protocol::{Change, Run},
-    remote::{Applied, Choice, Module, Plan, Planned, Probe, Stop},
+    remote::{Applied, Choice, Module, Plan, Planned, Probe, Stop, machine::probe::Found},
 };
 
 use super::systemd::{Systemd, missing, unit};
@@ -14,7 +14,7 @@ mod script;
 use script::Init;
 
 options! {
-    /// Brings a service to a state, at once and at boot: through systemd where it runs, else through init scripts or OpenRC.
+    /// Brings a service to a state, at once and at boot: through systemd where it runs, else through init scripts or `OpenRC`.
     ///
     /// In check mode a service that is not there counts as brought by a package that an earlier task is predicted to install.
     ///
@@ -39,7 +39,7 @@ options! {
         sleep: Option<i64>,
         /// Text in the command line of a process that shows the service runs, for scripts without `status`.
         pattern: Option<String>,
-        /// The runlevel to enable it in (OpenRC).
+        /// The runlevel to enable it in (`OpenRC`).
         runlevel: String = "default",
         /// More words for the script.
         arguments: String [args] = "",
@@ -53,7 +53,7 @@ impl Module for Service {
         if self.state.is_none() && self.enabled.is_none() {
             return Err(Stop::failed("one of the following is required: state, enabled"));
         }
-        if unit::is_running(probe)? {
+        if unit::is_running(probe)? || self.only_links(probe)? {
             return self.systemd().plan(probe);
         }
         let init = Init::of(probe)?;
@@ -87,11 +87,22 @@ impl Module for Service {
     }
 
     fn report(&self, plan: &mut Plan, applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
-        if unit::is_running(probe)? { self.systemd().report(plan, applied, probe) } else { Ok(()) }
+        if unit::is_running(probe)? || self.only_links(probe)? {
+            return self.systemd().report(plan, applied, probe);
+        }
+        Ok(())
     }
 }
 
 impl Service {
+    /// Whether a unit is only to be enabled, which needs no systemd that runs.
+    fn only_links(&self, probe: &Probe<'_>) -> Found<bool> {
+        Ok(self.state.is_none()
+            && probe.program("systemctl")?.is_some()
+            && !probe.exists(&script::path(&self.name))?
+            && unit::file(probe, &self.name, false)?.is_some())
+    }
+
     fn systemd(&self) -> Systemd {
         Systemd::plain(&self.name, self.state, self.enabled)
     }

@@ -100,6 +100,7 @@ impl Sysctl {
     }
 
     fn merged(&self, before: &str, value: &str) -> String {
+        let setting_now = format!("{}={value}", self.name);
         let mut after = String::new();
         let mut found = false;
         for line in before.lines() {
@@ -108,8 +109,8 @@ impl Sysctl {
                 Some((name, old)) if dotted(name.trim().trim_start_matches('-')) == dotted(&self.name) => {
                     if self.state == State::Present && !found {
                         let kept = words(old) == words(value);
-                        after.push_str(&if kept { line.to_owned() } else { format!("{}={value}", self.name) });
-                        after.push('\n');
+                        let kept = if kept { line } else { setting_now.as_str() };
+                        after.extend([kept, "\n"]);
                     }
                     found = true;
                 }
@@ -120,7 +121,7 @@ impl Sysctl {
             }
         }
         if self.state == State::Present && !found {
-            after.push_str(&format!("{}={value}\n", self.name));
+            after.extend([setting_now.as_str(), "\n"]);
         }
         if after.trim_end() == before.trim_end() { before.to_owned() } else { after }
     }

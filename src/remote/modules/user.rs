@@ -99,7 +99,7 @@ options! {
         uid_min: Option<i64>,
         /// The highest number for a new account.
         uid_max: Option<i64>,
-        /// SELinux user.
+        /// `SELinux` user.
         seuser: Option<String>,
         /// Accepted for Ansible's sake; local tools are always used.
         local: bool = false,

@@ -26,7 +26,7 @@ impl Table {
     }
 
     pub(super) fn text(&self) -> String {
-        self.lines.iter().map(|line| format!("{line}\n")).collect()
+        self.lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
 
     /// Sets the line behind a mark; a job without a mark but with that very line is given one.

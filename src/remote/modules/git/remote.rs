@@ -20,8 +20,10 @@ pub(super) enum Target {
 impl Target {
     pub(super) fn commit(&self) -> &str {
         match self {
-            Self::Branch { commit, .. } | Self::Tag { commit, .. } | Self::Reference { commit, .. } => commit,
-            Self::Commit(commit) => commit,
+            Self::Branch { commit, .. }
+            | Self::Tag { commit, .. }
+            | Self::Reference { commit, .. }
+            | Self::Commit(commit) => commit,
         }
     }
 
@@ -74,7 +76,8 @@ impl Git {
             ssh.push_str(" -o StrictHostKeyChecking=accept-new");
         }
         if let Some(key) = &self.key_file {
-            ssh.push_str(&format!(" -o IdentitiesOnly=yes -i '{}'", key.display().to_string().replace('\'', "'\\''")));
+            let quoted = key.display().to_string().replace('\'', "'\\''");
+            ssh = format!("{ssh} -o IdentitiesOnly=yes -i '{quoted}'");
         }
         if let Some(options) = &self.ssh_opts {
             ssh.push(' ');

@@ -88,15 +88,15 @@ impl Manager {
     pub(super) fn outdated(&self, probe: &Probe<'_>, name: &str) -> Found<bool> {
         Ok((self.is_newer)(&ask(probe, self.newer, name)?, name))
     }
+}
 
-    /// A verb with the packages it is for.
-    pub(super) fn act(&self, verb: &[&str], names: &[&str]) -> Run {
-        let mut run = Run::new(verb.iter().chain(names).copied());
-        run.environment.insert("LC_ALL".to_owned(), "C".to_owned());
-        run.progress = true;
-        run.success = vec![Run::ANY_CODE];
-        run
-    }
+/// A verb with the packages it is for.
+pub(super) fn act(verb: &[&str], names: &[&str]) -> Run {
+    let mut run = Run::new(verb.iter().chain(names).copied());
+    run.environment.insert("LC_ALL".to_owned(), "C".to_owned());
+    run.progress = true;
+    run.success = vec![Run::ANY_CODE];
+    run
 }
 
 fn ask(probe: &Probe<'_>, question: &[&str], name: &str) -> Found<Output> {

@@ -1,4 +1,4 @@
-//! Services without systemd: init scripts, and OpenRC where it is.
+//! Services without systemd: init scripts, and `OpenRC` where it is.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ impl Init {
         if let Some(unit) = Unit::assumed(probe, name) {
             return Ok(Some(unit));
         }
-        if !probe.exists(&script(name))? {
+        if !probe.exists(&path(name))? {
             if probe.predicting()
                 && let Some(unit) = Unit::packaged(probe, name)?
             {
@@ -102,16 +102,16 @@ pub(super) fn verbs(state: State, unit: Unit, sleep: Option<i64>) -> Vec<&'stati
     match state {
         State::Started if unit.active => vec![],
         State::Stopped if !unit.active => vec![],
-        State::Started => vec!["start"],
         State::Stopped => vec!["stop"],
         State::Reloaded if unit.active => vec!["reload"],
-        State::Reloaded => vec!["start"],
+        State::Started | State::Reloaded => vec!["start"],
         State::Restarted if sleep.is_some() && unit.active => vec!["stop", "sleep", "start"],
         State::Restarted => vec!["restart"],
     }
 }
 
-fn script(name: &str) -> PathBuf {
+/// Where a service's init script is.
+pub(super) fn path(name: &str) -> PathBuf {
     Path::new("/etc/init.d").join(name)
 }
 

@@ -32,12 +32,9 @@ impl User {
         {
             plan.push(Change::Directory { path: directory.to_owned(), attributes: account.owns(0o700) });
         }
-        let comment = match &self.ssh_key_comment {
-            Some(comment) => comment.clone(),
-            None => {
-                let name = probe.read_text(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
-                format!("ansible-generated on {}", name.trim())
-            }
+        let comment = if let Some(comment) = &self.ssh_key_comment { comment.clone() } else {
+            let name = probe.read_text(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
+            format!("ansible-generated on {}", name.trim())
         };
         let path = file.to_string_lossy().into_owned();
         let mut run = Run::new(["ssh-keygen", "-q", "-t", &self.ssh_key_type, "-N", "", "-C", &comment, "-f", &path]);
