@@ -13,23 +13,25 @@ macro_rules! catalog {
 
 catalog! {
     apt: Entry::of::<apt::Apt>("apt");
-    hostname: Entry::of::<hostname::Hostname>("hostname");
-    package: Entry::of::<package::Package>("package");
-    package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
-    pip: Entry::of::<pip::Pip>("pip");
-    service: Entry::of::<service::Service>("service").portable();
-    setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
-    systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
     authorized_key: Entry::of::<authorized_key::AuthorizedKey>("authorized_key");
     cron: Entry::of::<cron::Cron>("cron");
     getent: Entry::of::<getent::Getent>("getent");
     git: Entry::of::<git::Git>("git");
     group: Entry::of::<group::Group>("group");
+    hostname: Entry::of::<hostname::Hostname>("hostname");
+    mount: Entry::of::<mount::Mount>("mount");
+    package: Entry::of::<package::Package>("package");
+    package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
+    ping: Entry::of::<ping::Ping>("ping").portable();
+    pip: Entry::of::<pip::Pip>("pip");
+    service: Entry::of::<service::Service>("service").portable();
     service_facts: Entry::of::<service_facts::ServiceFacts>("service_facts");
+    setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     sysctl: Entry::of::<sysctl::Sysctl>("sysctl");
+    systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
+    timezone: Entry::of::<timezone::Timezone>("timezone");
     user: Entry::of::<user::User>("user");
     wait_for: Entry::of::<wait_for::WaitFor>("wait_for").unchecked();
-    ping: Entry::of::<ping::Ping>("ping").portable();
 }
 
 #[cfg(test)]
