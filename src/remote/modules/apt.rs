@@ -390,7 +390,8 @@ fn seconds(nanoseconds: Option<i128>) -> i64 {
 
 fn has_archives(probe: &Probe<'_>) -> Found<bool> {
     let directory = Path::new(ARCHIVES);
-    Ok(probe.exists(directory)? && probe.read_dir(directory)?.iter().any(|name| Path::new(name).extension().is_some_and(|kind| kind == "deb")))
+    Ok(probe.exists(directory)?
+        && probe.read_dir(directory)?.iter().any(|name| Path::new(name).extension().is_some_and(|kind| kind == "deb")))
 }
 
 fn lines(names: &[String]) -> String {

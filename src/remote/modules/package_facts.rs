@@ -87,3 +87,35 @@ fn add(packages: &mut Map, name: &str, value: Json) {
         list.push(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::remote::{
+        machine::fake::Fake,
+        modules::trial::{Trial, failure},
+    };
+
+    #[test]
+    fn installed_and_predicted_packages_are_listed() {
+        let host = Fake::new()
+            .program("/usr/bin/apt-get")
+            .program("/usr/bin/dpkg-query")
+            .command(&["dpkg-query"], 0, "git\tamd64\t1:2.39\tinstalled\t\nold\tall\t1\tconfig-files\t\n")
+            .command(&["apt-cache"], 0, "")
+            .command(&["apt-get"], 100, "");
+        let mut trial = Trial::new(host);
+        trial.check("apt", json!({"name": "curl", "update_cache": true}));
+        let outcome = trial.check("package_facts", json!({}));
+        let packages = &outcome.result["ansible_facts"]["packages"];
+        assert_eq!(packages["git"][0]["version"], "1:2.39");
+        assert_eq!(packages["curl"][0]["name"], "curl");
+        assert!(packages.get("old").is_none());
+    }
+
+    #[test]
+    fn a_host_without_a_known_manager_is_an_error() {
+        assert!(failure(&Trial::new(Fake::new()).apply("package_facts", json!({}))).contains("package manager"));
+    }
+}

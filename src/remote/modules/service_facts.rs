@@ -37,10 +37,8 @@ impl Module for ServiceFacts {
         for (name, value) in probe.all_assumed("unit").filter(|(_, value)| !value.is_null()) {
             let state = if value["active"] == true { "running" } else { "stopped" };
             let status = if value["enabled"] == true { "enabled" } else { "disabled" };
-            services.insert(
-                name.to_owned(),
-                json!({"name": name, "state": state, "status": status, "source": "systemd"}),
-            );
+            services
+                .insert(name.to_owned(), json!({"name": name, "state": state, "status": status, "source": "systemd"}));
         }
         let mut plan = Plan::new();
         plan.set("ansible_facts", json!({"services": services}));
@@ -71,10 +69,8 @@ fn read_systemd(probe: &Probe<'_>, services: &mut Map) -> Found<()> {
             _ => "stopped",
         };
         let status = services.get(*name).map_or_else(|| json!(load), |known| known["status"].clone());
-        services.insert(
-            (*name).to_owned(),
-            json!({"name": name, "state": state, "status": status, "source": "systemd"}),
-        );
+        services
+            .insert((*name).to_owned(), json!({"name": name, "state": state, "status": status, "source": "systemd"}));
     }
     Ok(())
 }
@@ -91,4 +87,46 @@ fn read_scripts(probe: &Probe<'_>, services: &mut Map) -> Found<()> {
         services.insert(name.to_owned(), json!({"name": name, "state": state, "source": "sysv"}));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::remote::{machine::fake::Fake, modules::trial::Trial};
+
+    #[test]
+    fn units_and_their_files_are_brought_together() {
+        let host = Fake::new()
+            .file("/run/systemd/system/x", "")
+            .command(&["systemctl", "list-unit-files"], 0, "ssh.service enabled enabled\nold.service disabled enabled\n")
+            .command(
+                &["systemctl", "list-units"],
+                0,
+                "  ssh.service loaded active running OpenBSD Secure Shell server\n● bad.service loaded failed failed Bad\n",
+            );
+        let outcome = Trial::new(host).check("service_facts", json!({}));
+        let services = &outcome.result["ansible_facts"]["services"];
+        assert_eq!(
+            services["ssh.service"],
+            json!({
+                "name": "ssh.service", "state": "running", "status": "enabled", "source": "systemd",
+            })
+        );
+        assert_eq!(services["old.service"]["state"], "stopped");
+        assert_eq!(services["bad.service"]["state"], "failed");
+    }
+
+    #[test]
+    fn init_scripts_are_listed_where_systemd_does_not_run() {
+        let host = Fake::new().file("/etc/init.d/cron", "").program("/usr/sbin/service").command(
+            &["service", "--status-all"],
+            0,
+            " [ + ]  cron\n [ - ]  ssh\n",
+        );
+        let outcome = Trial::new(host).check("service_facts", json!({}));
+        let services = &outcome.result["ansible_facts"]["services"];
+        assert_eq!(services["cron"]["state"], "running");
+        assert_eq!(services["ssh"]["state"], "stopped");
+    }
 }

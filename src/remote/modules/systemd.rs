@@ -97,7 +97,9 @@ impl Module for Systemd {
         plan.changed = Some(false);
         let Some(name) = &self.name else { return Ok(plan) };
         if name.contains(['*', '?', '[']) {
-            return Err(Stop::failed(format!("patterns are not supported, found one in the name of the service: {name}")));
+            return Err(Stop::failed(format!(
+                "patterns are not supported, found one in the name of the service: {name}"
+            )));
         }
         plan.set("name", name.as_str());
         let before = plan.changes.len();
@@ -259,4 +261,56 @@ impl Systemd {
 pub(super) fn missing(name: &str) -> Stop {
     Stop::failed(format!("could not find the requested service {name}"))
         .hint("is its package installed? `daemon_reload: true` makes systemd see new unit files")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{
+        protocol::Verdict,
+        remote::{machine::fake::Fake, modules::trial::Trial},
+    };
+
+    fn host() -> Fake {
+        Fake::new()
+            .program("/usr/bin/systemctl")
+            .file("/run/systemd/system/x", "")
+            .command(&["systemctl"], 0, "")
+            .command(&["systemctl", "show"], 0, "LoadState=loaded\nActiveState=inactive\n")
+            .command(&["systemctl", "is-enabled"], 1, "disabled\n")
+    }
+
+    #[test]
+    fn reading_the_files_again_is_no_change() {
+        let mut trial = Trial::new(host());
+        assert_eq!(trial.apply("systemd", json!({"daemon_reload": true})).verdict, Verdict::Unchanged);
+        assert_eq!(trial.commands(), ["systemctl daemon-reload"]);
+    }
+
+    #[test]
+    fn a_unit_is_unmasked_enabled_and_started_in_this_order() {
+        let mut trial = Trial::new(host().command(&["systemctl", "is-enabled"], 1, "masked\n"));
+        let options = json!({"name": "web.service", "masked": false, "enabled": true, "state": "started"});
+        assert_eq!(trial.apply("systemd", options).verdict, Verdict::Changed);
+        let done: Vec<String> =
+            trial.commands().into_iter().filter(|line| !line.contains("show") && !line.contains("is-")).collect();
+        assert_eq!(
+            done,
+            ["systemctl unmask web.service", "systemctl enable web.service", "systemctl start web.service"]
+        );
+    }
+
+    #[test]
+    fn a_predicted_unit_file_is_a_unit_that_does_not_run_yet() {
+        let host = host()
+            .command(&["systemctl", "show"], 0, "LoadState=not-found\n")
+            .file("/etc/systemd/system/web.service", "[Service]\n");
+        let mut trial = Trial::new(host);
+        let options = json!({"name": "web", "enabled": true, "state": "started"});
+        assert_eq!(trial.check("systemd_service", options.clone()).verdict, Verdict::Changed);
+        assert_eq!(trial.check("systemd_service", options).verdict, Verdict::Unchanged);
+        assert_eq!(trial.check("systemd", json!({"name": "web", "state": "restarted"})).verdict, Verdict::Changed);
+        assert_eq!(trial.check("systemd", json!({"name": "web", "state": "stopped"})).verdict, Verdict::Changed);
+    }
 }

@@ -24,11 +24,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "no source offers the package",
         "have the package lists been updated? set `update_cache: true`",
     ),
-    (
-        "Couldn't find any package",
-        "no such package",
-        "have the package lists been updated? set `update_cache: true`",
-    ),
+    ("Couldn't find any package", "no such package", "have the package lists been updated? set `update_cache: true`"),
     ("was not found", "no such version", "`apt-cache policy` on the host lists the versions there are"),
     ("No space left on device", "the disk is full", "free space under /var on the host"),
     ("You don't have enough free space", "the disk is full", "free space under /var/cache/apt on the host"),

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    remote::{Probe, Stop, facts::wildcard, machine::probe::Found},
-};
+use crate::remote::{Probe, Stop, facts::wildcard, machine::probe::Found};
 
 use super::{
     Apt, Installed, State, Work,
@@ -52,7 +50,9 @@ impl Apt {
         let named: Vec<String> = names.into_iter().filter(|name| name != "*").collect();
         if everything && self.state == State::Latest {
             if !named.is_empty() {
-                return Err(Stop::failed("unable to install additional packages when upgrading all installed packages"));
+                return Err(Stop::failed(
+                    "unable to install additional packages when upgrading all installed packages",
+                ));
             }
             return self.plan_simulated(probe, update, &["upgrade", "--with-new-pkgs"], &[], work);
         }
@@ -259,9 +259,8 @@ fn obtainable(
     if after_update {
         if lists && probe.predicting() {
             let written = wanted.written;
-            work.warnings.push(format!(
-                "{written} is in no current package list; taken to come with the update of the lists"
-            ));
+            work.warnings
+                .push(format!("{written} is in no current package list; taken to come with the update of the lists"));
         }
         return Ok(());
     }

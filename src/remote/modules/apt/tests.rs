@@ -123,3 +123,36 @@ fn a_policy_stays_only_while_packages_are_installed() {
     assert_eq!(trial.host.text("/usr/sbin/policy-rc.d").unwrap(), "before");
     assert_eq!(trial.host.text("/usr/sbin/policy-rc.d.kept"), None);
 }
+
+#[test]
+fn latest_upgrades_only_what_has_a_better_candidate() {
+    let policy = "bash:\n  Installed: 5.2.15-2\n  Candidate: 5.2.15-3\n  Version table:\n     5.2.15-3 500\n";
+    let host = || {
+        debian().command(&["apt-cache", "policy", "bash"], 0, policy).command(
+            &["apt-get", "-s"],
+            0,
+            "Inst bash [5.2.15-2] (5.2.15-3 Debian)\n",
+        )
+    };
+    let newer = host().command(&["dpkg", "--compare-versions"], 0, "");
+    let outcome = Trial::new(newer).check("apt", json!({"name": "bash", "state": "latest"}));
+    assert_eq!(outcome.verdict, Verdict::Changed);
+    assert_eq!((&*outcome.diffs[0].before, &*outcome.diffs[0].after), ("bash 5.2.15-2\n", "bash 5.2.15-3\n"));
+    let older = host().command(&["dpkg", "--compare-versions"], 1, "");
+    let outcome = Trial::new(older).check("apt", json!({"name": "bash", "state": "latest"}));
+    assert_eq!(outcome.verdict, Verdict::Unchanged);
+}
+
+#[test]
+fn latest_after_an_update_is_judged_by_what_apt_did() {
+    let nothing = "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n";
+    let host = debian().command(&["sh", "-s"], 0, "").command(&["apt-get", "-y"], 0, nothing);
+    let options = json!({"name": "bash", "state": "latest", "update_cache": true});
+    assert_eq!(Trial::new(host).apply("apt", options).verdict, Verdict::Unchanged);
+}
+
+#[test]
+fn only_upgrade_installs_nothing_new() {
+    let options = json!({"name": "curl", "only_upgrade": true});
+    assert_eq!(Trial::new(debian()).apply("apt", options).verdict, Verdict::Unchanged);
+}
