@@ -135,8 +135,6 @@ struct Work {
     runs: Vec<Run>,
     diff: Option<(String, String)>,
     warnings: Vec<String>,
-    /// Only apt-get can tell whether anything changes, because the lists are updated first.
-    open: bool,
 }
 
 impl Module for Apt {
@@ -248,9 +246,9 @@ impl Apt {
         work: &mut Work,
     ) -> Found<()> {
         let simulation = self.look_ahead(probe, verb, names)?;
-        if update && !probe.predicting() {
-            work.open = true;
-        } else if simulation.as_ref().is_some_and(command::Simulation::is_empty) {
+        // Lists that are updated first leave it to apt-get whether there is anything to do.
+        let open = update && !probe.predicting();
+        if !open && simulation.as_ref().is_some_and(command::Simulation::is_empty) {
             return Ok(());
         }
         let run = self.act(verb, names);

@@ -160,7 +160,6 @@ impl Apt {
         if install.is_empty() {
             return Ok(());
         }
-        work.open |= open && self.state == State::Latest;
         let wants_detail = probe.wants_diff() || probe.predicting();
         let simulation = if wants_detail { self.look_ahead(probe, &["install"], &install)? } else { None };
         let run = self.act(&["install"], &install);
