@@ -508,6 +508,15 @@ mod tests {
     }
 
     #[test]
+    fn files_of_a_user_that_is_predicted_to_change_stay_theirs() {
+        let mut trial = Trial::new(host());
+        trial.apply("file", json!({"path": "/home/ann/x", "owner": "1000"}));
+        assert_eq!(trial.check("user", json!({"name": "ann", "comment": "A"})).verdict, Verdict::Changed);
+        let owned = trial.check("file", json!({"path": "/home/ann/x", "owner": "ann"}));
+        assert_eq!(owned.verdict, Verdict::Unchanged);
+    }
+
+    #[test]
     fn a_missing_group_is_named() {
         let outcome = Trial::new(host()).apply("user", json!({"name": "bob", "groups": "nosuch"}));
         assert_eq!(failure(&outcome), "group nosuch does not exist");
