@@ -53,8 +53,9 @@ options! {
 impl Module for AuthorizedKey {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         let wanted = self.wanted()?;
-        let account = Account::find(probe, &self.user)?
-            .ok_or_else(|| Stop::failed(format!("user {} does not exist", self.user)).hint("make it first with `user`"))?;
+        let account = Account::find(probe, &self.user)?.ok_or_else(|| {
+            Stop::failed(format!("user {} does not exist", self.user)).hint("make it first with `user`")
+        })?;
         let default = account.home.join(".ssh/authorized_keys");
         let mut file = self.path.clone().unwrap_or(default);
         if self.follow
@@ -192,7 +193,8 @@ mod tests {
     fn exclusive_keeps_comments_and_drops_other_keys() {
         let host = Fake::new().file(FILE, "# ours\nssh-rsa BBBB bob\nssh-ed25519 AAAA ann\n");
         let mut trial = Trial::new(host);
-        let options = json!({"user": "root", "key": "ssh-ed25519 AAAA ann", "exclusive": true, "key_options": "no-pty"});
+        let options =
+            json!({"user": "root", "key": "ssh-ed25519 AAAA ann", "exclusive": true, "key_options": "no-pty"});
         trial.apply("authorized_key", options);
         assert_eq!(trial.host.text(FILE).unwrap(), "# ours\nno-pty ssh-ed25519 AAAA ann\n");
         trial.apply("authorized_key", json!({"user": "root", "key": "ssh-ed25519 AAAA", "state": "absent"}));

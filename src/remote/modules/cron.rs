@@ -231,10 +231,11 @@ mod tests {
 
     #[test]
     fn a_job_is_found_again_by_its_name() {
-        let host = Fake::new()
-            .program("/usr/bin/crontab")
-            .command(&["crontab"], 0, "")
-            .command(&["crontab", "-l"], 0, "MAILTO=ann\n#Ansible: backup\n0 3 * * * /old\n5 * * * * other\n");
+        let host = Fake::new().program("/usr/bin/crontab").command(&["crontab"], 0, "").command(
+            &["crontab", "-l"],
+            0,
+            "MAILTO=ann\n#Ansible: backup\n0 3 * * * /old\n5 * * * * other\n",
+        );
         let mut trial = Trial::new(host);
         let options = json!({"name": "backup", "minute": 0, "hour": "3", "job": "/new"});
         let outcome = trial.check("cron", options.clone());

@@ -100,9 +100,11 @@ mod tests {
 
     #[test]
     fn entries_become_facts_and_missing_ones_fail_only_if_they_should() {
-        let host = Fake::new()
-            .command(&["getent", "passwd", "root"], 0, "root:x:0:0:root:/root:/bin/bash\n")
-            .command(&["getent", "passwd", "nosuch"], 2, "");
+        let host = Fake::new().command(&["getent", "passwd", "root"], 0, "root:x:0:0:root:/root:/bin/bash\n").command(
+            &["getent", "passwd", "nosuch"],
+            2,
+            "",
+        );
         let mut trial = Trial::new(host);
         let outcome = trial.check("getent", json!({"database": "passwd", "key": "root"}));
         let expected = json!({"getent_passwd": {"root": ["x", "0", "0", "root", "/root", "/bin/bash"]}});

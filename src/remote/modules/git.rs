@@ -211,7 +211,8 @@ impl Git {
         }
         let address = self.address();
         if !assumed {
-            let url = probe.query_run(&self.command(&["-C", &path, "config", &format!("remote.{}.url", self.remote)]))?;
+            let url =
+                probe.query_run(&self.command(&["-C", &path, "config", &format!("remote.{}.url", self.remote)]))?;
             if url.stdout.trim() != address {
                 let verb = if url.success() { "set-url" } else { "add" };
                 self.push(plan, &["-C", &path, "remote", verb, &self.remote, &address]);

@@ -94,10 +94,11 @@ mod tests {
 
     #[test]
     fn the_name_is_set_now_and_for_later() {
-        let host = Fake::new()
-            .file("/proc/sys/kernel/hostname", "old\n")
-            .file("/etc/hostname", "old\n")
-            .command(&["hostname"], 0, "");
+        let host = Fake::new().file("/proc/sys/kernel/hostname", "old\n").file("/etc/hostname", "old\n").command(
+            &["hostname"],
+            0,
+            "",
+        );
         let mut trial = Trial::new(host);
         let options = json!({"name": "db1.example.com"});
         assert_eq!(trial.check("hostname", options.clone()).verdict, Verdict::Changed);

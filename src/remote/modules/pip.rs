@@ -334,7 +334,8 @@ mod tests {
 
     #[test]
     fn a_missing_environment_is_made_first() {
-        let mut trial = Trial::new(Fake::new().command(&["python3"], 0, "").command(&["/v/bin/pip"], 0, "Successfully "));
+        let mut trial =
+            Trial::new(Fake::new().command(&["python3"], 0, "").command(&["/v/bin/pip"], 0, "Successfully "));
         let options = json!({"requirements": "/r.txt", "virtualenv": "/v"});
         assert_eq!(trial.check("pip", options.clone()).verdict, Verdict::Changed);
         assert!(trial.commands().is_empty());

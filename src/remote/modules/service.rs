@@ -6,8 +6,8 @@ use crate::{
     remote::{Applied, Choice, Module, Plan, Planned, Probe, Stop, machine::probe::Found},
 };
 
-use super::systemd::{Systemd, missing, unit};
 pub use super::systemd::State;
+use super::systemd::{Systemd, missing, unit};
 
 mod script;
 

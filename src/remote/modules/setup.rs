@@ -50,7 +50,8 @@ impl Module for Setup {
 
 impl Setup {
     fn filtered(&self, gathered: Map) -> Map {
-        let patterns: Vec<&str> = self.filter.iter().map(String::as_str).filter(|pattern| !pattern.is_empty()).collect();
+        let patterns: Vec<&str> =
+            self.filter.iter().map(String::as_str).filter(|pattern| !pattern.is_empty()).collect();
         if patterns.is_empty() || patterns.contains(&"*") {
             return gathered;
         }
@@ -75,7 +76,10 @@ mod tests {
 
     fn debian() -> Fake {
         Fake::new()
-            .file("/etc/os-release", "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n")
+            .file(
+                "/etc/os-release",
+                "NAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n",
+            )
             .file("/etc/debian_version", "12.12\n")
             .file("/usr/bin/apt-get", "")
             .file("/run/systemd/system/x", "")
@@ -114,6 +118,9 @@ mod tests {
             .file("/etc/ansible/facts.d/a.fact", "{\"role\": \"db\"}")
             .file("/etc/ansible/facts.d/b.fact", "[s]\nk=v\n");
         let outcome = Trial::new(host).apply("setup", json!({"gather_subset": ["!all", "!min", "local"]}));
-        assert_eq!(outcome.result["ansible_facts"]["ansible_local"], json!({"a": {"role": "db"}, "b": {"s": {"k": "v"}}}));
+        assert_eq!(
+            outcome.result["ansible_facts"]["ansible_local"],
+            json!({"a": {"role": "db"}, "b": {"s": {"k": "v"}}})
+        );
     }
 }

@@ -145,12 +145,34 @@ fn slashed(name: &str) -> String {
     match (name.find('/'), name.find('.')) {
         (Some(slash), Some(dot)) if slash < dot => name.to_owned(),
         (Some(_), None) => name.to_owned(),
-        _ => name.chars().map(|c| if c == '.' { '/' } else if c == '/' { '.' } else { c }).collect(),
+        _ => name
+            .chars()
+            .map(|c| {
+                if c == '.' {
+                    '/'
+                } else if c == '/' {
+                    '.'
+                } else {
+                    c
+                }
+            })
+            .collect(),
     }
 }
 
 fn dotted(name: &str) -> String {
-    slashed(name).chars().map(|c| if c == '/' { '.' } else if c == '.' { '/' } else { c }).collect()
+    slashed(name)
+        .chars()
+        .map(|c| {
+            if c == '/' {
+                '.'
+            } else if c == '.' {
+                '/'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

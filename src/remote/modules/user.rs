@@ -360,12 +360,9 @@ impl User {
                     left.extend(probe.read_dir(&from)?.into_iter().map(|below| name.join(below)));
                 }
                 FileKind::Symlink => plan.push(Change::Symlink { path: to, target: probe.read_link(&from)? }),
-                FileKind::File => plan.push(Change::Write {
-                    path: to,
-                    content: Content::CopyOf(from),
-                    attributes,
-                    in_place: false,
-                }),
+                FileKind::File => {
+                    plan.push(Change::Write { path: to, content: Content::CopyOf(from), attributes, in_place: false })
+                }
                 _ => {}
             }
         }
@@ -379,7 +376,8 @@ impl User {
             ("-W", self.password_expire_warn),
             ("-I", self.password_expire_account_disable),
         ];
-        let asked = self.password.is_some() || self.password_lock.is_some() || ages.iter().any(|(_, age)| age.is_some());
+        let asked =
+            self.password.is_some() || self.password_lock.is_some() || ages.iter().any(|(_, age)| age.is_some());
         if !asked {
             return Ok(());
         }

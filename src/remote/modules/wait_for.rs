@@ -124,8 +124,12 @@ impl WaitFor {
     fn validate(&self) -> Result<Option<Regex>, Stop> {
         let wrong = match (self.port, &self.path, self.state) {
             (Some(_), Some(_), _) => "port and path parameter can not both be passed to wait_for",
-            (_, Some(_), State::Stopped) => "state=stopped should only be used for checking a port in the wait_for module",
-            (_, Some(_), State::Drained) => "state=drained should only be used for checking a port in the wait_for module",
+            (_, Some(_), State::Stopped) => {
+                "state=stopped should only be used for checking a port in the wait_for module"
+            }
+            (_, Some(_), State::Drained) => {
+                "state=drained should only be used for checking a port in the wait_for module"
+            }
             (None, None, State::Drained) => "state=drained needs a port",
             _ if !self.exclude_hosts.is_empty() && self.state != State::Drained => {
                 "exclude_hosts should only be with state=drained"

@@ -10,11 +10,20 @@ use super::Git;
 /// What the wanted version is on the remote side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    Branch { name: String, commit: String },
-    Tag { name: String, commit: String },
+    Branch {
+        name: String,
+        commit: String,
+    },
+    Tag {
+        name: String,
+        commit: String,
+    },
     Commit(String),
     /// Some other reference, named in full.
-    Reference { name: String, commit: String },
+    Reference {
+        name: String,
+        commit: String,
+    },
 }
 
 impl Target {
@@ -132,7 +141,8 @@ fn split_credentials(repo: &str) -> (String, Option<(String, String)>) {
 mod tests {
     use super::*;
 
-    const LISTED: &str = "ref: refs/heads/main\tHEAD\naaa\tHEAD\naaa\trefs/heads/main\nbbb\trefs/tags/v1\nccc\trefs/tags/v1^{}\n";
+    const LISTED: &str =
+        "ref: refs/heads/main\tHEAD\naaa\tHEAD\naaa\trefs/heads/main\nbbb\trefs/tags/v1\nccc\trefs/tags/v1^{}\n";
 
     #[test]
     fn versions_are_branches_tags_or_commits() {

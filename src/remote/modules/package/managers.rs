@@ -2,7 +2,10 @@
 
 use crate::{
     protocol::Run,
-    remote::{Probe, machine::{probe::Found, system::Output}},
+    remote::{
+        Probe,
+        machine::{probe::Found, system::Output},
+    },
 };
 
 /// How one package manager is asked and told.

@@ -24,15 +24,19 @@ impl User {
             return self.describe_key(probe, plan, account);
         }
         if self.ssh_key_passphrase.is_some() {
-            return Err(Stop::failed("a passphrase would have to stand in ssh-keygen's command line, where others can read it")
-                .hint("make the key where you type, keep it in the vault and `copy` it"));
+            return Err(Stop::failed(
+                "a passphrase would have to stand in ssh-keygen's command line, where others can read it",
+            )
+            .hint("make the key where you type, keep it in the vault and `copy` it"));
         }
         if let Some(directory) = file.parent()
             && !probe.exists(directory)?
         {
             plan.push(Change::Directory { path: directory.to_owned(), attributes: account.owns(0o700) });
         }
-        let comment = if let Some(comment) = &self.ssh_key_comment { comment.clone() } else {
+        let comment = if let Some(comment) = &self.ssh_key_comment {
+            comment.clone()
+        } else {
             let name = probe.read_text(Path::new("/proc/sys/kernel/hostname")).unwrap_or_default();
             format!("ansible-generated on {}", name.trim())
         };

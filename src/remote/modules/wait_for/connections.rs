@@ -49,9 +49,8 @@ pub(super) fn any(probe: &Probe<'_>, wait: &WaitFor) -> Found<bool> {
 /// `ADDRESS:PORT` in hexadecimal; addresses are words in the machine's byte order.
 fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = text.split_once(':')?;
-    let words: Option<Vec<u32>> = (0..address.len() / 8)
-        .map(|at| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok())
-        .collect();
+    let words: Option<Vec<u32>> =
+        (0..address.len() / 8).map(|at| u32::from_str_radix(address.get(at * 8..at * 8 + 8)?, 16).ok()).collect();
     let bytes: Vec<u8> = words?.into_iter().flat_map(u32::to_ne_bytes).collect();
     let address = match bytes.len() {
         4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?)),
