@@ -184,6 +184,9 @@ impl Effect {
 }
 
 impl Run {
+    /// In [`Self::success`]: any exit code is fine, the module judges it itself.
+    pub const ANY_CODE: i32 = i32::MIN;
+
     /// A command by its words.
     #[must_use]
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {

@@ -1,3 +1,13 @@
-//! The helper: the program that runs on a host.
+//! The helper: the program that runs on a host for the length of a run.
 
-fn main() {}
+use std::io::{BufReader, stdin, stdout};
+
+use deployer::remote::{machine::real::Real, serve::serve};
+
+fn main() -> std::process::ExitCode {
+    let program = std::env::current_exe().unwrap_or_default();
+    match serve(&Real::new(), &mut BufReader::new(stdin().lock()), &mut stdout().lock(), &program) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(_) => std::process::ExitCode::FAILURE,
+    }
+}

@@ -1,6 +1,7 @@
 //! What runs on the host: modules that turn options and what is there into changes, and the machine that makes them.
 
 pub mod docker;
+pub mod execute;
 pub mod facts;
 pub mod machine;
 pub mod modules;

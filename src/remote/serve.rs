@@ -1,1 +1,178 @@
-//! The helper's loop: frames in, frames out.
+//! The helper's loop: frames in, frames out, one call after the other.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    execute::execute,
+    machine::{apply::Blobs, hex, overlay::Overlay, system::System},
+};
+use crate::protocol::{
+    Blob, FromHost, Outcome, Ready, ToHost, Verdict,
+    call::PROTOCOL,
+    frame::{self, CHUNK_BYTES},
+};
+
+/// Serves a controller until it closes its side.
+///
+/// # Errors
+/// When the connection breaks or carries something that is no frame.
+pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, program: &Path) -> io::Result<()> {
+    let mut wire = Wire { input, output, queue: VecDeque::new() };
+    let user = user_name(system);
+    wire.send(&FromHost::Ready(Ready { protocol: PROTOCOL, uid: system.uid(), user }), &[])?;
+    let mut overlay = Overlay::default();
+    while let Some((request, body)) = wire.next()? {
+        match request {
+            ToHost::Call(call) => {
+                let mut inline = HashMap::new();
+                let mut rest = body.as_slice();
+                for blob in &call.inline {
+                    let length = usize::try_from(blob.size).unwrap_or(usize::MAX).min(rest.len());
+                    let (content, behind) = rest.split_at(length);
+                    inline.insert(blob.sha256.clone(), content.to_vec());
+                    rest = behind;
+                }
+                let id = call.id;
+                let wire_cell = std::cell::RefCell::new(&mut wire);
+                let mut blobs = FromController { wire: &wire_cell, call: id, inline };
+                let mut progress = |text: &str, amount: Option<(u64, u64)>| {
+                    let shown = FromHost::Progress { id, text: text.to_owned(), amount };
+                    // A broken connection is found by the next frame that matters.
+                    if let Ok(mut wire) = wire_cell.try_borrow_mut() {
+                        let _ = wire.send(&shown, &[]);
+                    }
+                };
+                let outcome = execute(system, &mut overlay, &call, &mut blobs, &mut progress);
+                wire.send(&FromHost::Done { id, outcome }, &[])?;
+            }
+            ToHost::Assume { changes } => changes.iter().for_each(|change| overlay.predict(change, system)),
+            ToHost::Read { id, path } => {
+                let outcome = match send_file(&mut wire, id, &path) {
+                    Ok(()) => Outcome::new(Verdict::Unchanged),
+                    Err(error) => Outcome::failed(format!("cannot read {path}: {error}")),
+                };
+                wire.send(&FromHost::Done { id, outcome }, &[])?;
+            }
+            ToHost::Forget => return system.remove(program),
+            // An answer that came too late for the call that asked.
+            ToHost::Blob { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+struct Wire<'a> {
+    input: &'a mut dyn Read,
+    output: &'a mut dyn Write,
+    queue: VecDeque<(ToHost, Vec<u8>)>,
+}
+
+impl Wire<'_> {
+    fn next(&mut self) -> io::Result<Option<(ToHost, Vec<u8>)>> {
+        match self.queue.pop_front() {
+            Some(waiting) => Ok(Some(waiting)),
+            None => frame::read(&mut self.input),
+        }
+    }
+
+    fn send(&mut self, message: &FromHost, body: &[u8]) -> io::Result<()> {
+        frame::write(&mut self.output, message, body)
+    }
+
+    /// The next piece of a blob; whatever else comes first waits for its turn.
+    fn piece(&mut self, wanted: &str) -> io::Result<(Vec<u8>, bool)> {
+        loop {
+            match frame::read(&mut self.input)? {
+                None => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some((ToHost::Blob { sha256, last, error }, body)) if sha256 == wanted => {
+                    return error.map_or(Ok((body, last)), |error| Err(io::Error::other(error)));
+                }
+                Some(other) => self.queue.push_back(other),
+            }
+        }
+    }
+}
+
+struct FromController<'w, 'a> {
+    wire: &'w std::cell::RefCell<&'w mut Wire<'a>>,
+    call: u64,
+    inline: HashMap<String, Vec<u8>>,
+}
+
+impl Blobs for FromController<'_, '_> {
+    fn open<'s>(&'s mut self, blob: &Blob) -> io::Result<Box<dyn Read + 's>> {
+        if let Some(content) = self.inline.get(&blob.sha256) {
+            return Ok(Box::new(content.as_slice()));
+        }
+        self.wire.borrow_mut().send(&FromHost::Need { id: self.call, blob: blob.clone() }, &[])?;
+        Ok(Box::new(Streamed {
+            wire: self.wire,
+            sha256: blob.sha256.clone(),
+            hash: Sha256::new(),
+            piece: Vec::new(),
+            at: 0,
+            last: false,
+        }))
+    }
+}
+
+/// Content as it comes over the wire; its end is only reached with the right hash.
+struct Streamed<'w, 'a> {
+    wire: &'w std::cell::RefCell<&'w mut Wire<'a>>,
+    sha256: String,
+    hash: Sha256,
+    piece: Vec<u8>,
+    at: usize,
+    last: bool,
+}
+
+impl Read for Streamed<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            if self.last {
+                return Ok(0);
+            }
+            (self.piece, self.last) = self.wire.borrow_mut().piece(&self.sha256)?;
+            self.at = 0;
+            self.hash.update(&self.piece);
+            if self.last && hex(&self.hash.clone().finalize()) != self.sha256 {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "content changed on the way or while it was sent",
+                ));
+            }
+        }
+        let n = buffer.len().min(self.piece.len() - self.at);
+        buffer[..n].copy_from_slice(&self.piece[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+fn send_file(wire: &mut Wire<'_>, id: u64, path: &str) -> io::Result<()> {
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(()),
+            n => wire.send(&FromHost::Data { id }, &buffer[..n])?,
+        }
+    }
+}
+
+fn user_name(system: &dyn System) -> String {
+    let passwd = system.read(Path::new("/etc/passwd")).unwrap_or_default();
+    let uid = system.uid().to_string();
+    String::from_utf8_lossy(&passwd)
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&uid.as_str()))
+        .and_then(|fields| fields.first().map(|&name| name.to_owned()))
+        .unwrap_or(uid)
+}

@@ -56,14 +56,13 @@ pub fn perform(
     system: &dyn System,
     request: &HttpRequest,
     upload: Option<&mut dyn Read>,
-    upload_size: Option<u64>,
     progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
 ) -> io::Result<Applied> {
     let start = system.now();
     let made = if request.method == "EXEC" {
         exec(system, request, progress)
     } else {
-        once(system, request, upload, upload_size, progress)
+        once(system, request, upload, progress)
     };
     match made {
         Ok(mut applied) => {
@@ -73,7 +72,7 @@ pub fn perform(
         Err(error) => {
             for step in &request.undo {
                 // The first failure is the one to tell; an undo that fails too leaves no more than there is already.
-                let _ = once(system, step, None, None, &mut |_, _| {});
+                let _ = once(system, step, None, &mut |_, _| {});
             }
             Err(error)
         }
@@ -84,16 +83,15 @@ fn once(
     system: &dyn System,
     request: &HttpRequest,
     upload: Option<&mut dyn Read>,
-    upload_size: Option<u64>,
     progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
 ) -> io::Result<Applied> {
     let mut file = request.upload_path.as_ref().map(|path| system.open(path)).transpose()?;
     let (body, total) = match (&mut file, upload, &request.body) {
         (Some((file, size)), ..) => (Body::Upload(file, *size), Some(*size)),
-        (None, Some(upload), _) => match upload_size {
-            Some(size) => (Body::Upload(upload, size), Some(size)),
-            None => (Body::Chunked(upload), None),
-        },
+        (None, Some(upload), _) => {
+            let size = request.upload.as_ref().map_or(0, |blob| blob.size);
+            (Body::Upload(upload, size), Some(size))
+        }
         (None, None, Some(json)) => (Body::Json(serde_json::to_vec(json)?), None),
         (None, None, None) => (Body::Empty, None),
     };
@@ -104,23 +102,23 @@ fn once(
             progress(&request.summary, Some((through, total)));
         }
     })
-    .map_err(|error| broken(request, &error))?;
+    .map_err(|error| broken(&error))?;
     let code = i32::from(answer.status);
     if !(200..300).contains(&answer.status) && !request.accept.contains(&answer.status) {
-        return Err(refusal(request, answer)?.into());
+        return Err(refusal(answer)?.into());
     }
     let mut applied = Applied { code, ..Applied::default() };
     if let Some(path) = &request.save_to {
         system.write(path, &mut answer.body, &crate::protocol::Attributes::default())?;
     } else if request.stream {
-        match stream::messages(&mut answer.body, progress).map_err(|error| broken(request, &error))? {
+        match stream::messages(&mut answer.body, progress).map_err(|error| broken(&error))? {
             Ok(text) => applied.stdout = text,
-            Err(message) => return Err(explain(request, 0, &message).into()),
+            Err(message) => return Err(explain(0, &message).into()),
         }
     } else if request.path.contains("/logs") {
         (applied.stdout, applied.stderr) = stream::output(&mut answer.body, &mut |line| progress(line, None))?;
     } else {
-        applied.stdout = answer.text().map_err(|error| broken(request, &error))?;
+        applied.stdout = answer.text().map_err(|error| broken(&error))?;
     }
     Ok(applied)
 }
@@ -131,7 +129,7 @@ fn exec(
     progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
 ) -> io::Result<Applied> {
     let create = HttpRequest { method: "POST".to_owned(), ..request.clone() };
-    let created = once(system, &create, None, None, progress)?;
+    let created = once(system, &create, None, progress)?;
     let created: Json = serde_json::from_str(&created.stdout)?;
     let id = created["Id"].as_str().unwrap_or_default();
     let prefix = request.path.find("/containers/").map_or("", |at| &request.path[..at]);
@@ -146,7 +144,7 @@ fn exec(
     let body = Body::Json(serde_json::to_vec(&start.body)?);
     let mut answer = http::send(stream, "POST", &start.path, [], body, &mut |_| {})?;
     if answer.status >= 300 {
-        return Err(refusal(&start, answer)?.into());
+        return Err(refusal(answer)?.into());
     }
     let (stdout, stderr) = stream::output(&mut answer.body, &mut |line| progress(line, None))?;
     let inspect = HttpRequest {
@@ -157,18 +155,18 @@ fn exec(
     };
     // The engine closes the output a moment before it notes the exit code.
     for _ in 0..50 {
-        let state: Json = serde_json::from_str(&once(system, &inspect, None, None, progress)?.stdout)?;
+        let state: Json = serde_json::from_str(&once(system, &inspect, None, progress)?.stdout)?;
         if let Some(code) = state["ExitCode"].as_i64().filter(|_| state["Running"] != true) {
             return Ok(Applied { code: i32::try_from(code).unwrap_or(-1), stdout, stderr, ..Applied::default() });
         }
         system.sleep(Duration::from_millis(100));
     }
-    Err(Refused { message: format!("{}: its exit code never came", request.summary), hint: None }.into())
+    Err(Refused { message: "the exit code of the command never came".to_owned(), hint: None }.into())
 }
 
-fn refusal(request: &HttpRequest, answer: Answer) -> io::Result<Refused> {
+fn refusal(answer: Answer) -> io::Result<Refused> {
     let status = answer.status;
-    Ok(explain(request, status, &message_of(&answer.text()?)))
+    Ok(explain(status, &message_of(&answer.text()?)))
 }
 
 /// The sentence in a refusal's body.
@@ -180,8 +178,7 @@ pub fn message_of(body: &str) -> String {
         .unwrap_or_else(|| body.trim().to_owned())
 }
 
-fn explain(request: &HttpRequest, status: u16, message: &str) -> Refused {
-    let summary = &request.summary;
+fn explain(status: u16, message: &str) -> Refused {
     let lower = message.to_lowercase();
     let has = |words: &str| lower.contains(words);
     let hint = if has("port is already allocated") || has("address already in use") {
@@ -204,17 +201,17 @@ fn explain(request: &HttpRequest, status: u16, message: &str) -> Refused {
     } else {
         None
     };
-    Refused { message: format!("{summary}: {message}"), hint }
+    Refused { message: message.to_owned(), hint }
 }
 
 fn unreachable(request: &HttpRequest, error: &io::Error) -> Refused {
     let (message, hint) = not_reached(&request.socket.display().to_string(), error);
-    Refused { message: format!("{}: {message}", request.summary), hint: Some(hint) }
+    Refused { message, hint: Some(hint) }
 }
 
-fn broken(request: &HttpRequest, error: &io::Error) -> Refused {
+fn broken(error: &io::Error) -> Refused {
     Refused {
-        message: format!("{}: the Docker engine stopped answering: {error}", request.summary),
+        message: format!("the Docker engine stopped answering: {error}"),
         hint: Some("see whether Docker still runs on the host, and its log".to_owned()),
     }
 }

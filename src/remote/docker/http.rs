@@ -21,8 +21,6 @@ pub enum Body<'a> {
     Json(Vec<u8>),
     /// An archive of known length.
     Upload(&'a mut dyn Read, u64),
-    /// An archive of unknown length.
-    Chunked(&'a mut dyn Read),
 }
 
 /// The head of an answer, and its body still to be read.
@@ -79,7 +77,6 @@ pub fn send<'h>(
         Body::Upload(_, size) => {
             head.push_str(&format!("Content-Type: application/x-tar\r\nContent-Length: {size}\r\n"));
         }
-        Body::Chunked(_) => head.push_str("Content-Type: application/x-tar\r\nTransfer-Encoding: chunked\r\n"),
     }
     head.push_str("\r\n");
     // An engine that refuses early closes its end while the body is still going out: its answer says more than the pipe.
@@ -109,18 +106,6 @@ fn write_body(stream: &mut Box<dyn Duplex>, body: Body<'_>, sent: &mut dyn FnMut
                     format!("the archive ended after {through} of {size} bytes"),
                 ));
             }
-        }
-        Body::Chunked(from) => {
-            let mut through = 0;
-            copy(from, |piece| {
-                write!(stream, "{:x}\r\n", piece.len())?;
-                stream.write_all(piece)?;
-                stream.write_all(b"\r\n")?;
-                through += piece.len() as u64;
-                sent(through);
-                Ok(())
-            })?;
-            stream.write_all(b"0\r\n\r\n")?;
         }
     }
     stream.flush()

@@ -16,6 +16,7 @@ pub mod registry;
 pub mod sizes;
 pub mod stream;
 
+pub use client::{hint, perform};
 pub use engine::{Connection, Engine, Object};
 
 /// Lets a set of options be the value of another module's option.

@@ -1,7 +1,12 @@
 //! The only door to the system: probes read through it, the machine applies changes, the overlay predicts them.
 
+pub mod apply;
+mod command;
+pub mod fake;
 pub mod overlay;
+mod predict;
 pub mod probe;
+pub mod real;
 pub mod system;
 
 use sha2::{Digest, Sha256};

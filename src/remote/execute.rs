@@ -1,0 +1,181 @@
+//! One call from options to outcome: parse, plan, then either make the changes or predict them.
+
+use serde_json::json;
+
+use super::{
+    Applied, Entry, Kind, Plan, Probe, Stop,
+    machine::{
+        apply::{Blobs, Progress, apply},
+        overlay::Overlay,
+        system::System,
+    },
+    modules,
+    options::expand_path,
+};
+use crate::protocol::{Call, Change, Failure, Json, Map, Outcome, Run, Verdict};
+
+/// Carries out one call on a system.
+pub fn execute(
+    system: &dyn System,
+    overlay: &mut Overlay,
+    call: &Call,
+    blobs: &mut dyn Blobs,
+    progress: Progress<'_>,
+) -> Outcome {
+    let Some(entry) = modules::find(&call.module) else {
+        return Outcome::failed(format!("no module is called {}", call.module));
+    };
+    if call.check && !entry.check {
+        return Outcome::new(Verdict::Skipped(format!("{} has nothing to predict in check mode", entry.name)));
+    }
+    let options = expand(entry, &call.options, system, call);
+    let module = match (entry.parse)(&options) {
+        Ok(module) => module,
+        Err(problems) => return Outcome::failed(problems.join("; ")),
+    };
+    let probe = Probe::new(system, overlay, call, progress);
+    let mut plan = match module.plan(&probe) {
+        Ok(plan) => plan,
+        Err(stop) => return stopped(stop),
+    };
+    drop(probe);
+    if let Some(reason) = plan.skipped.take() {
+        let mut outcome = finish(plan, Verdict::Unchanged, call.diff);
+        outcome.verdict = Verdict::Skipped(reason);
+        return outcome;
+    }
+    if call.check {
+        for change in &plan.changes {
+            overlay.predict(change, system);
+        }
+        let predicted = plan.changes.clone();
+        let verdict = verdict(&plan);
+        return Outcome { predicted, ..finish(plan, verdict, call.diff) };
+    }
+    let applied = match make(system, &plan, call, blobs, progress) {
+        Ok(applied) => applied,
+        Err((failure, more)) => {
+            plan.result.extend(more);
+            return finish(plan, Verdict::Failed(failure), call.diff);
+        }
+    };
+    let reported = {
+        let probe = Probe::new(system, overlay, call, progress);
+        module.report(&mut plan, &applied, &probe)
+    };
+    match reported {
+        Ok(()) => {
+            let verdict = verdict(&plan);
+            finish(plan, verdict, call.diff)
+        }
+        Err(Stop::Failed(failure, more)) => {
+            plan.result.extend(more);
+            finish(plan, Verdict::Failed(failure), call.diff)
+        }
+        Err(Stop::Unknown(reason)) => finish(plan, Verdict::Failed(Failure::new(reason)), call.diff),
+    }
+}
+
+fn make(
+    system: &dyn System,
+    plan: &Plan,
+    call: &Call,
+    blobs: &mut dyn Blobs,
+    progress: Progress<'_>,
+) -> Result<Vec<Applied>, (Failure, Map)> {
+    let mut done = Vec::with_capacity(plan.changes.len());
+    for change in &plan.changes {
+        let applied =
+            apply(system, change, &call.environment, blobs, progress).map_err(|failure| (failure, Map::new()))?;
+        if let Change::Run(run) = change {
+            judge(run, &applied)?;
+        }
+        done.push(applied);
+    }
+    Ok(done)
+}
+
+/// Fails for an exit code that the run does not call success.
+fn judge(run: &Run, applied: &Applied) -> Result<(), (Failure, Map)> {
+    let good = match run.success.as_slice() {
+        [] => applied.code == 0,
+        codes => codes.contains(&applied.code) || codes.contains(&Run::ANY_CODE),
+    };
+    if good {
+        return Ok(());
+    }
+    let said = [applied.stderr.trim(), applied.stdout.trim()].into_iter().find(|text| !text.is_empty());
+    let message = format!("`{}` ended with {}", run.argv.join(" "), applied.code);
+    let message = said.map_or_else(|| message.clone(), |said| format!("{message}: {said}"));
+    let mut failure = Failure::new(message);
+    if applied.stderr.contains("No space left on device") || applied.stderr.contains("not enough free space") {
+        failure = failure.hint("the disk is full: free some space there (`df -h` shows where) and run again");
+    }
+    let mut more = Map::new();
+    more.insert("cmd".to_owned(), json!(run.argv));
+    more.insert("rc".to_owned(), json!(applied.code));
+    more.insert("stdout".to_owned(), json!(applied.stdout));
+    more.insert("stderr".to_owned(), json!(applied.stderr));
+    Err((failure, more))
+}
+
+fn verdict(plan: &Plan) -> Verdict {
+    let real = plan.changes.iter().any(|change| !matches!(change, Change::Assume(_)));
+    if plan.changed.unwrap_or(real) { Verdict::Changed } else { Verdict::Unchanged }
+}
+
+fn finish(plan: Plan, verdict: Verdict, diff: bool) -> Outcome {
+    Outcome {
+        verdict,
+        result: plan.result,
+        diffs: if diff { plan.diffs } else { Vec::new() },
+        warnings: plan.warnings,
+        predicted: Vec::new(),
+    }
+}
+
+fn stopped(stop: Stop) -> Outcome {
+    match stop {
+        Stop::Failed(failure, result) => Outcome { result, ..Outcome::new(Verdict::Failed(failure)) },
+        Stop::Unknown(reason) => Outcome::new(Verdict::Unknown(reason)),
+    }
+}
+
+/// Expands `~` and variables in the options that are paths.
+fn expand(entry: &Entry, options: &Map, system: &dyn System, call: &Call) -> Map {
+    let mut expanded = options.clone();
+    let variable = |name: &str| call.environment.get(name).cloned().or_else(|| system.variable(name));
+    let home = |user: Option<&str>| home_of(system, user);
+    let paths = |value: &mut Json| {
+        if let Json::String(path) = value
+            && (path.starts_with('~') || path.contains('$'))
+        {
+            *path = expand_path(path, home, variable);
+        }
+    };
+    for option in (entry.spec)() {
+        for name in std::iter::once(option.name).chain(option.aliases.iter().copied()) {
+            match (option.kind, expanded.get_mut(name)) {
+                (Kind::Path, Some(value)) => paths(value),
+                (Kind::List(Kind::Path), Some(Json::Array(items))) => items.iter_mut().for_each(paths),
+                (Kind::List(Kind::Path), Some(value)) => paths(value),
+                _ => {}
+            }
+        }
+    }
+    expanded
+}
+
+fn home_of(system: &dyn System, user: Option<&str>) -> Option<String> {
+    let passwd = system.read(std::path::Path::new("/etc/passwd")).ok()?;
+    let passwd = String::from_utf8_lossy(&passwd);
+    let uid = system.uid().to_string();
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let found = match user {
+            Some(user) => fields.first() == Some(&user),
+            None => fields.get(2) == Some(&uid.as_str()),
+        };
+        found.then(|| fields.get(5).map(|home| (*home).to_owned())).flatten()
+    })
+}
