@@ -67,7 +67,7 @@ impl<'p, 'a> Engine<'p, 'a> {
         };
         let mut engine = Self { probe, socket, version: "v1.41".to_owned(), absent: false };
         let wanted = Some(connection.api_version.trim_start_matches('v')).filter(|version| *version != "auto");
-        match engine.ask("/version") {
+        match engine.ask("/version", &[]) {
             Ok((200, body)) => {
                 engine.version = match wanted {
                     Some(version) => format!("v{version}"),
@@ -128,9 +128,9 @@ impl<'p, 'a> Engine<'p, 'a> {
         self.probe
     }
 
-    fn ask(&self, path: &str) -> io::Result<(u16, String)> {
+    fn ask(&self, path: &str, headers: &[(&str, &str)]) -> io::Result<(u16, String)> {
         let stream = self.probe.dial(&self.socket)?;
-        let answer = http::send(stream, "GET", path, [], Body::Empty, &mut |_| {})?;
+        let answer = http::send(stream, "GET", path, headers.iter().copied(), Body::Empty, &mut |_| {})?;
         Ok((answer.status, answer.text()?))
     }
 
@@ -139,11 +139,19 @@ impl<'p, 'a> Engine<'p, 'a> {
     /// # Errors
     /// When the engine refuses or stops answering.
     pub fn get(&self, path: &str) -> Result<Option<Json>, Stop> {
+        self.get_with(path, &[])
+    }
+
+    /// The same with headers.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Result<Option<Json>, Stop> {
         if self.absent {
             return Ok(None);
         }
         let failed = |why: String| Stop::failed(format!("cannot read {path} from the Docker engine: {why}"));
-        match self.ask(&format!("/{}{path}", self.version)) {
+        match self.ask(&format!("/{}{path}", self.version), headers) {
             Ok((200, body)) => serde_json::from_str(&body).map(Some).map_err(|error| failed(error.to_string())),
             Ok((404, _)) => Ok(None),
             Ok((_, body)) => Err(failed(message_of(&body))),

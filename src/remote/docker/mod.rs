@@ -1,5 +1,6 @@
 //! The Docker Engine, spoken to over its own socket on the host: reads through the probe, changes as data.
 
+pub mod build;
 pub mod client;
 pub mod compare;
 pub mod container;
@@ -10,6 +11,7 @@ pub mod engine;
 pub mod http;
 pub mod mounts;
 pub mod ports;
+pub mod pull;
 pub mod recreate;
 pub mod reference;
 pub mod registry;

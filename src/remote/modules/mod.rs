@@ -12,6 +12,10 @@ macro_rules! catalog {
 }
 
 catalog! {
+    docker_image: Entry::of::<docker_image::DockerImage>("docker_image");
+    docker_network: Entry::of::<docker_network::DockerNetwork>("docker_network");
+    docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
+    docker_container: Entry::of::<docker_container::DockerContainer>("docker_container");
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
 
