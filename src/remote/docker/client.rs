@@ -97,8 +97,11 @@ fn once(
     };
     let stream = system.dial(&request.socket).map_err(|error| unreachable(request, &error))?;
     let headers = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut told = 0;
     let mut answer = http::send(stream, &request.method, &request.path, headers, body, &mut |through| {
-        if let Some(total) = total {
+        // One line a hundredth: every one is a frame on the way to the screen.
+        if let Some(total) = total.filter(|total| through * 100 / total.max(&1) > told) {
+            told = through * 100 / total;
             progress(&request.summary, Some((through, total)));
         }
     })
@@ -181,6 +184,7 @@ pub fn message_of(body: &str) -> String {
 fn explain(status: u16, message: &str) -> Refused {
     let lower = message.to_lowercase();
     let has = |words: &str| lower.contains(words);
+    let message = taken_port(message).unwrap_or_else(|| message.to_owned());
     let hint = if has("port is already allocated") || has("address already in use") {
         Some("another process or container holds this port on the host: stop it, or publish another port".to_owned())
     } else if has("is already in use by container") {
@@ -201,7 +205,21 @@ fn explain(status: u16, message: &str) -> Refused {
     } else {
         None
     };
-    Refused { message: message.to_owned(), hint }
+    Refused { message, hint }
+}
+
+/// The address that a port could not be had on, out of what the engine wraps around it.
+fn taken_port(message: &str) -> Option<String> {
+    let between = |from: &str, to: &str| {
+        let (_, rest) = message.split_once(from)?;
+        rest.split_once(to).map(|(address, _)| address.to_owned())
+    };
+    let address = between("Bind for ", " failed: port is already allocated").or_else(|| {
+        let (_, listening) = message.split_once("listen ")?;
+        let (address, _) = listening.split_once(": bind: address already in use")?;
+        address.split_once(' ').map(|(_, address)| address.to_owned())
+    })?;
+    Some(format!("port {address} is already in use on the host"))
 }
 
 fn unreachable(request: &HttpRequest, error: &io::Error) -> Refused {

@@ -113,8 +113,9 @@ impl Property {
         })
     }
 
-    /// Only what differs, secrets hidden.
+    /// Only what differs, secrets hidden but said to differ.
     fn told(&self, found: &Json, wanted: &Json, more: bool) -> (String, String) {
+        let mark = |after: String| after.replace("=********", "=******** (another value)");
         match self.kind {
             Kind::Set => {
                 let text = |list: &Json| -> BTreeSet<String> { items(list).iter().map(shown).collect() };
@@ -127,7 +128,7 @@ impl Property {
                     let differing = one.iter().filter(|item| !other.contains(*item) && relevant(item));
                     differing.map(|item| self.hide(item)).collect::<Vec<_>>().join("\n")
                 };
-                (lines(&before, &after), lines(&after, &before))
+                (lines(&before, &after), mark(lines(&after, &before)))
             }
             Kind::Dict => {
                 let none = Map::new();
@@ -304,7 +305,7 @@ mod tests {
         let container = json!({"Config": {"Env": ["A=2", "DB_PASSWORD=old", "X=y", "PATH=/bin"]}});
         let difference = env.difference(&container, Strictness::MorePresent, &Json::Null).unwrap();
         assert_eq!(difference.before, "A=2\nDB_PASSWORD=********");
-        assert_eq!(difference.after, "A=1\nDB_PASSWORD=********");
+        assert_eq!(difference.after, "A=1\nDB_PASSWORD=******** (another value)");
     }
 
     #[test]

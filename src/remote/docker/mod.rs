@@ -8,6 +8,7 @@ pub mod context;
 pub mod create;
 pub mod endpoints;
 pub mod engine;
+pub mod filters;
 pub mod http;
 pub mod mounts;
 pub mod ports;

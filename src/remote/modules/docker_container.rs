@@ -238,7 +238,9 @@ impl DockerContainer {
             self.await_end(engine, &mut requests);
         }
         plan.changes.extend(requests.into_iter().map(Change::Http));
-        plan.set("container", predicted);
+        if engine.probe().predicting() {
+            plan.set("container", predicted);
+        }
         Ok(())
     }
 
@@ -314,7 +316,9 @@ impl DockerContainer {
             last.effects.push(effect("container", name, after.clone()));
         }
         plan.changes.extend(requests.into_iter().map(Change::Http));
-        plan.set("container", after);
+        if engine.probe().predicting() {
+            plan.set("container", after);
+        }
         Ok(())
     }
 

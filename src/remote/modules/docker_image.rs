@@ -200,6 +200,35 @@ fn note(plan: &mut Plan, request: HttpRequest) {
 }
 
 impl DockerImage {
+    /// Nothing but a name.
+    pub(super) fn named(name: &str, tag: &str, connection: &Connection) -> Self {
+        Self {
+            name: name.to_owned(),
+            tag: tag.to_owned(),
+            source: None,
+            build: None,
+            pull: None,
+            load_path: None,
+            import_path: None,
+            changes: Vec::new(),
+            archive_path: None,
+            repository: None,
+            push: false,
+            force_source: false,
+            force_tag: false,
+            force_absent: false,
+            remote_src: false,
+            state: State::Present,
+            _context: None,
+            _context_digest: None,
+            _context_files: Map::new(),
+            _bases: Vec::new(),
+            _archive: None,
+            _image_id: None,
+            connection: connection.clone(),
+        }
+    }
+
     /// Where it comes from; what else is given says it too.
     fn source(&self) -> Source {
         self.source.unwrap_or(match self {

@@ -12,10 +12,20 @@ macro_rules! catalog {
 }
 
 catalog! {
-    docker_image: Entry::of::<docker_image::DockerImage>("docker_image");
-    docker_network: Entry::of::<docker_network::DockerNetwork>("docker_network");
-    docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
     docker_container: Entry::of::<docker_container::DockerContainer>("docker_container");
+    docker_container_exec: Entry::of::<docker_container_exec::DockerContainerExec>("docker_container_exec").unchecked();
+    docker_container_info: Entry::of::<docker_container_info::DockerContainerInfo>("docker_container_info");
+    docker_host_info: Entry::of::<docker_host_info::DockerHostInfo>("docker_host_info");
+    docker_image: Entry::of::<docker_image::DockerImage>("docker_image");
+    docker_image_build: Entry::of::<docker_image_build::DockerImageBuild>("docker_image_build");
+    docker_image_info: Entry::of::<docker_image_info::DockerImageInfo>("docker_image_info");
+    docker_image_pull: Entry::of::<docker_image_pull::DockerImagePull>("docker_image_pull");
+    docker_login: Entry::of::<docker_login::DockerLogin>("docker_login");
+    docker_network: Entry::of::<docker_network::DockerNetwork>("docker_network");
+    docker_network_info: Entry::of::<docker_network_info::DockerNetworkInfo>("docker_network_info");
+    docker_prune: Entry::of::<docker_prune::DockerPrune>("docker_prune").unchecked();
+    docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
+    docker_volume_info: Entry::of::<docker_volume_info::DockerVolumeInfo>("docker_volume_info");
     ping: Entry::of::<ping::Ping>("ping").portable();
 }
 
