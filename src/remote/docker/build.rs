@@ -96,14 +96,10 @@ impl Build {
     /// The hash of everything that decides what comes out.
     #[must_use]
     pub fn digest(&self, source: &Source) -> String {
-        let said = json!([
-            source.digest,
-            self.dockerfile,
-            texts(&self.args),
-            texts(&self.labels),
-            self.target,
-            self.platform,
-        ]);
+        let said =
+            json!(
+                [source.digest, self.dockerfile, texts(&self.args), texts(&self.labels), self.target, self.platform,]
+            );
         digest(said.to_string().as_bytes())
     }
 
@@ -113,12 +109,10 @@ impl Build {
         let mut labels = texts(&self.labels);
         labels.insert(CONTEXT_LABEL.to_owned(), json!(self.digest(source)));
         let files = json!(source.files).to_string();
-        if !source.files.is_empty() && files.len() <= FILES_LABEL_BYTES_MAX {
-            labels.insert(FILES_LABEL.to_owned(), json!(files));
-        }
-        if !source.bases.is_empty() {
-            labels.insert(BASES_LABEL.to_owned(), json!(json!(source.bases).to_string()));
-        }
+        // Empty ones are said too: labels of a base image that was built here would come through.
+        let files = if files.len() <= FILES_LABEL_BYTES_MAX { files } else { "{}".to_owned() };
+        labels.insert(FILES_LABEL.to_owned(), json!(files));
+        labels.insert(BASES_LABEL.to_owned(), json!(json!(source.bases).to_string()));
         labels
     }
 
@@ -153,7 +147,12 @@ impl Build {
     ///
     /// # Errors
     /// Sizes that are none.
-    pub fn request(&self, engine: &Engine<'_, '_>, reference: &Reference, source: &Source) -> Result<HttpRequest, Stop> {
+    pub fn request(
+        &self,
+        engine: &Engine<'_, '_>,
+        reference: &Reference,
+        source: &Source,
+    ) -> Result<HttpRequest, Stop> {
         let bytes = |text: &Option<String>| -> Result<Option<String>, Stop> {
             let read = |text: &String| if text == "-1" { Ok(-1) } else { sizes::bytes(text) };
             Ok(text.as_ref().map(read).transpose().map_err(Stop::failed)?.map(|bytes| bytes.to_string()))
@@ -183,8 +182,10 @@ impl Build {
         for (name, ip) in texts(&self.etc_hosts) {
             query.push(("extrahosts", Some(format!("{name}:{}", ip.as_str().unwrap_or_default()))));
         }
-        let query: Vec<(&str, &str)> = query.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
-        let mut request = engine.request("POST", &with_query("/build", &query), format!("build image {}", reference.full()));
+        let query: Vec<(&str, &str)> =
+            query.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+        let mut request =
+            engine.request("POST", &with_query("/build", &query), format!("build image {}", reference.full()));
         request.stream = true;
         let predicted = json!({"Id": null, "RepoTags": [reference.full()], "Config": {"Labels": labels}});
         request.effects.push(effect("image", &reference.canonical(), predicted));

@@ -200,6 +200,8 @@ fn explain(status: u16, message: &str) -> Refused {
         Some("the engine does not trust the registry's certificate: install its CA on the host".to_owned())
     } else if has("no space left on device") {
         Some("free space on the host, for example with docker_prune".to_owned())
+    } else if status == 409 && has("must force") {
+        Some("containers use it: remove them first, or say `force_absent: true`".to_owned())
     } else if status == 409 && has("is being used by") || has("has active endpoints") || has("volume is in use") {
         Some("remove the containers that use it first".to_owned())
     } else {

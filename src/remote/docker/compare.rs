@@ -105,7 +105,10 @@ impl Property {
                 wanted.iter().all(|item| found.iter().any(|other| covers(other, item)))
                     && (more || wanted.len() >= found.len())
             }
-            Kind::Dict => covers(&found, &wanted) && (more || wanted.as_object().map_or(0, Map::len) == found.as_object().map_or(0, Map::len)),
+            Kind::Dict => {
+                covers(&found, &wanted)
+                    && (more || wanted.as_object().map_or(0, Map::len) == found.as_object().map_or(0, Map::len))
+            }
         };
         (!same).then(|| {
             let (before, after) = self.told(&found, &wanted, more);
@@ -137,7 +140,10 @@ impl Property {
                     let differing = one
                         .iter()
                         .filter(|(key, value)| other.get(*key) != Some(value) && (!more || after.contains_key(*key)));
-                    differing.map(|(key, value)| self.hide(&format!("{key}={}", shown(value)))).collect::<Vec<_>>().join("\n")
+                    differing
+                        .map(|(key, value)| self.hide(&format!("{key}={}", shown(value))))
+                        .collect::<Vec<_>>()
+                        .join("\n")
                 };
                 (lines(before, after), lines(after, before))
             }
@@ -185,7 +191,11 @@ fn with_defaults(at: &str, mut wanted: Json, image: &Json) -> Json {
             let known: Vec<_> = wanted.iter().map(key).collect();
             wanted.extend(default.iter().filter(|item| !known.contains(&key(item))).cloned());
         }
-        ("/Config/Labels" | "/Config/ExposedPorts" | "/Config/Volumes", Json::Object(wanted), Some(Json::Object(default))) => {
+        (
+            "/Config/Labels" | "/Config/ExposedPorts" | "/Config/Volumes",
+            Json::Object(wanted),
+            Some(Json::Object(default)),
+        ) => {
             for (key, value) in default {
                 wanted.entry(key.clone()).or_insert_with(|| value.clone());
             }

@@ -7,7 +7,10 @@ use serde_json::json;
 use super::build::Build;
 use crate::{
     protocol::{Change, Map, Run},
-    remote::{Probe, Stop, machine::{digest, system::FileKind}},
+    remote::{
+        Probe, Stop,
+        machine::{digest, system::FileKind},
+    },
 };
 
 /// Files that one folder may hold: a wrong path like `/` ends here instead of in hours of hashing.
@@ -41,7 +44,14 @@ pub fn read(probe: &Probe<'_>, build: &Build) -> Result<Folder, Stop> {
     Ok(folder)
 }
 
-fn walk(probe: &Probe<'_>, root: &Path, at: &str, rules: &Rules, keep: &[&str], folder: &mut Folder) -> Result<(), Stop> {
+fn walk(
+    probe: &Probe<'_>,
+    root: &Path,
+    at: &str,
+    rules: &Rules,
+    keep: &[&str],
+    folder: &mut Folder,
+) -> Result<(), Stop> {
     for name in probe.read_dir(&root.join(at))? {
         let path = if at.is_empty() { name } else { format!("{at}/{name}") };
         let full = root.join(&path);
@@ -133,11 +143,15 @@ impl Rules {
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        Self(lines.map(|line| {
-            let (except, pattern) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest.trim()));
-            let parts = pattern.split('/').filter(|part| !part.is_empty() && *part != ".");
-            (except, parts.map(str::to_owned).collect())
-        }).collect())
+        Self(
+            lines
+                .map(|line| {
+                    let (except, pattern) = line.strip_prefix('!').map_or((false, line), |rest| (true, rest.trim()));
+                    let parts = pattern.split('/').filter(|part| !part.is_empty() && *part != ".");
+                    (except, parts.map(str::to_owned).collect())
+                })
+                .collect(),
+        )
     }
 
     fn has_exceptions(&self) -> bool {
@@ -181,7 +195,9 @@ fn glob(pattern: &[char], text: &[char]) -> bool {
             let ranged = set.windows(3).any(|w| w[1] == '-' && w[0] <= *c && *c <= w[2]);
             (ranged || set.contains(c)) != negated && glob(rest, others)
         }
-        (Some(('\\', rest)), Some((c, others))) => rest.split_first().is_some_and(|(p, rest)| p == c && glob(rest, others)),
+        (Some(('\\', rest)), Some((c, others))) => {
+            rest.split_first().is_some_and(|(p, rest)| p == c && glob(rest, others))
+        }
         (Some((p, rest)), Some((c, others))) => p == c && glob(rest, others),
         _ => false,
     }

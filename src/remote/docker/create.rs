@@ -34,7 +34,13 @@ fn wrong(problem: String) -> Stop {
 struct List(Vec<Property>);
 
 impl List {
-    fn add<T: serde::Serialize>(&mut self, name: &'static str, at: &'static str, kind: Kind, value: &Option<T>) -> &mut Property {
+    fn add<T: serde::Serialize>(
+        &mut self,
+        name: &'static str,
+        at: &'static str,
+        kind: Kind,
+        value: &Option<T>,
+    ) -> &mut Property {
         let value = value.as_ref().map(|value| json!(value));
         self.0.push(Property::new(name, at, kind, value.unwrap_or(Json::Null)));
         let last = self.0.len() - 1;
@@ -53,9 +59,11 @@ impl List {
 }
 
 fn process(c: &Container, probe: &Probe<'_>, list: &mut List) -> Result<(), Stop> {
-    let words = c.command.as_ref().map(|command| command_words(command, c.command_handling)).transpose().map_err(wrong)?;
+    let words =
+        c.command.as_ref().map(|command| command_words(command, c.command_handling)).transpose().map_err(wrong)?;
     list.add("command", "/Config/Cmd", Kind::List, &words.flatten());
-    let entrypoint = c.entrypoint.clone().filter(|words| !words.is_empty() || c.command_handling == CommandHandling::Correct);
+    let entrypoint =
+        c.entrypoint.clone().filter(|words| !words.is_empty() || c.command_handling == CommandHandling::Correct);
     list.add("entrypoint", "/Config/Entrypoint", Kind::List, &entrypoint);
     let variables = environment(c, probe)?;
     list.add("env", "/Config/Env", Kind::Set, &(!variables.is_empty()).then_some(variables)).secret = true;
@@ -134,7 +142,8 @@ pub fn split_words(text: &str) -> Result<Vec<String>, String> {
                 }
             },
             '\\' => {
-                let escaped = chars.next().ok_or_else(|| format!("nothing behind the backslash at the end of `{text}`"))?;
+                let escaped =
+                    chars.next().ok_or_else(|| format!("nothing behind the backslash at the end of `{text}`"))?;
                 word.get_or_insert_default().push(escaped);
             }
             c => word.get_or_insert_default().push(c),
@@ -147,7 +156,12 @@ pub fn split_words(text: &str) -> Result<Vec<String>, String> {
 fn environment(c: &Container, probe: &Probe<'_>) -> Result<Vec<String>, Stop> {
     let mut variables = indexmap::IndexMap::<String, String>::new();
     if let Some(file) = &c.env_file {
-        for line in probe.read_text(file)?.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in probe
+            .read_text(file)?
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             let (name, value) = line.split_once('=').ok_or_else(|| {
                 // The line itself may hold a secret.
                 Stop::failed(format!("{} has a line that is not NAME=VALUE", file.display()))
@@ -178,7 +192,8 @@ fn healthcheck(check: &Healthcheck) -> Result<Json, String> {
             let words: Vec<String> =
                 words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
             let spelled = words.first().is_some_and(|word| ["CMD", "CMD-SHELL", "NONE"].contains(&word.as_str()));
-            let words = if spelled || check.test_cli_compatible { words } else { [vec!["CMD".to_owned()], words].concat() };
+            let words =
+                if spelled || check.test_cli_compatible { words } else { [vec!["CMD".to_owned()], words].concat() };
             body.insert("Test".into(), json!(words));
         }
         Some(_) => return Err("healthcheck.test is a command, as text or list".to_owned()),
@@ -214,7 +229,10 @@ fn storage(c: &Container, probe: &Probe<'_>, list: &mut List) -> Result<(), Stri
     list.add("volume_driver", "/HostConfig/VolumeDriver", Kind::Value, &c.volume_driver);
     list.add("volumes_from", "/HostConfig/VolumesFrom", Kind::Set, &c.volumes_from);
     let tmpfs = c.tmpfs.as_ref().map(|list| {
-        list.iter().map(|one| one.split_once(':').unwrap_or((one, ""))).map(|(at, o)| (at.to_owned(), json!(o))).collect::<Map>()
+        list.iter()
+            .map(|one| one.split_once(':').unwrap_or((one, "")))
+            .map(|(at, o)| (at.to_owned(), json!(o)))
+            .collect::<Map>()
     });
     list.add("tmpfs", "/HostConfig/Tmpfs", Kind::Dict, &tmpfs);
     list.add("read_only", "/HostConfig/ReadonlyRootfs", Kind::Value, &c.read_only);
@@ -240,14 +258,21 @@ fn network(c: &Container, list: &mut List) -> Result<(), String> {
     list.add("dns_opts", "/HostConfig/DnsOptions", Kind::Set, &c.dns_opts);
     list.add("dns_search_domains", "/HostConfig/DnsSearch", Kind::List, &c.dns_search_domains);
     let hosts = match &c.etc_hosts {
-        Some(Json::Object(hosts)) => Some(texts(hosts).iter().map(|(n, ip)| format!("{n}:{}", ip.as_str().unwrap_or(""))).collect()),
+        Some(Json::Object(hosts)) => {
+            Some(texts(hosts).iter().map(|(n, ip)| format!("{n}:{}", ip.as_str().unwrap_or(""))).collect())
+        }
         Some(Json::Array(lines)) => Some(lines.iter().filter_map(Json::as_str).map(str::to_owned).collect::<Vec<_>>()),
         Some(_) => return Err("etc_hosts is a mapping of names to addresses".to_owned()),
         None => None,
     };
     list.add("etc_hosts", "/HostConfig/ExtraHosts", Kind::Set, &hosts);
     list.add("links", "/HostConfig/Links", Kind::Set, &c.links).normalise = links;
-    list.add("mac_address", "/Config/MacAddress", Kind::Value, &c.mac_address.as_ref().map(|mac| mac.replace('-', ":")));
+    list.add(
+        "mac_address",
+        "/Config/MacAddress",
+        Kind::Value,
+        &c.mac_address.as_ref().map(|mac| mac.replace('-', ":")),
+    );
     let mode = c.network_mode.clone().or_else(|| {
         let first = c.networks.as_ref()?.first()?;
         c.networks_cli_compatible.then(|| first.name.clone())
@@ -293,14 +318,17 @@ fn isolation(c: &Container, list: &mut List) -> Result<(), String> {
     list.add("capabilities", "/HostConfig/CapAdd", Kind::Set, &c.capabilities).normalise = capabilities;
     list.add("cap_drop", "/HostConfig/CapDrop", Kind::Set, &c.cap_drop).normalise = capabilities;
     list.add("groups", "/HostConfig/GroupAdd", Kind::Set, &c.groups);
-    let one = |device: &String| match device.split(':').collect::<Vec<_>>().as_slice() {
+    let one = |device: &String| {
+        match device.split(':').collect::<Vec<_>>().as_slice() {
         [path] => Ok((*path, *path, "rwm")),
         [path, inside] => Ok((*path, *inside, "rwm")),
         [path, inside, rights] => Ok((*path, *inside, *rights)),
         _ => Err(format!("`{device}` is no device; write HOST:CONTAINER:RIGHTS")),
     }
-    .map(|(path, inside, rights)| json!({"PathOnHost": path, "PathInContainer": inside, "CgroupPermissions": rights}));
-    let devices = c.devices.as_ref().map(|devices| devices.iter().map(one).collect::<Result<Vec<_>, _>>()).transpose()?;
+    .map(|(path, inside, rights)| json!({"PathOnHost": path, "PathInContainer": inside, "CgroupPermissions": rights}))
+    };
+    let devices =
+        c.devices.as_ref().map(|devices| devices.iter().map(one).collect::<Result<Vec<_>, _>>()).transpose()?;
     list.add("devices", "/HostConfig/Devices", Kind::Set, &devices);
     list.add("device_cgroup_rules", "/HostConfig/DeviceCgroupRules", Kind::Set, &c.device_cgroup_rules);
     list.add("security_opts", "/HostConfig/SecurityOpt", Kind::Set, &c.security_opts);
@@ -357,7 +385,10 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_would() {
-        assert_eq!(split_words(r#"sh -c "echo \"a b\"" '$x' c\ d"#).unwrap(), ["sh", "-c", "echo \"a b\"", "$x", "c d"]);
+        assert_eq!(
+            split_words(r#"sh -c "echo \"a b\"" '$x' c\ d"#).unwrap(),
+            ["sh", "-c", "echo \"a b\"", "$x", "c d"]
+        );
         assert_eq!(split_words("a '' b").unwrap(), ["a", "", "b"]);
         assert!(split_words("a 'b").is_err());
     }

@@ -89,7 +89,12 @@ fn full_link(link: &str) -> String {
 ///
 /// # Errors
 /// A network that does not exist.
-pub fn moves(engine: &Engine<'_, '_>, container: &Container, found: &Json, strictness: Strictness) -> Result<Moves, Stop> {
+pub fn moves(
+    engine: &Engine<'_, '_>,
+    container: &Container,
+    found: &Json,
+    strictness: Strictness,
+) -> Result<Moves, Stop> {
     let mut moves = Moves::default();
     let none = Map::new();
     let joined = found.pointer("/NetworkSettings/Networks").and_then(Json::as_object).unwrap_or(&none);
@@ -117,7 +122,10 @@ pub fn moves(engine: &Engine<'_, '_>, container: &Container, found: &Json, stric
     let purge = container.purge_networks || (strictness == Strictness::Strict && container.networks.is_some());
     for name in joined.keys().filter(|_| purge) {
         let mode = container.network_mode.as_deref().unwrap_or_default();
-        if wanted.iter().all(|network| network.name != *name) && mode != name && !(mode == "default" && name == "bridge") {
+        if wanted.iter().all(|network| network.name != *name)
+            && mode != name
+            && !(mode == "default" && name == "bridge")
+        {
             moves.leave.push(name.clone());
             moves.differences.push(difference(name, "connected", "not connected"));
         }
@@ -145,7 +153,8 @@ pub fn exists(engine: &Engine<'_, '_>, name: &str) -> Result<(), Stop> {
 #[must_use]
 pub fn join(engine: &Engine<'_, '_>, network: &Attachment, container: &str) -> HttpRequest {
     let path = format!("/networks/{}/connect", encode(&network.name));
-    let mut request = engine.request("POST", &path, format!("connect container {container} to network {}", network.name));
+    let mut request =
+        engine.request("POST", &path, format!("connect container {container} to network {}", network.name));
     request.body = Some(json!({"Container": container, "EndpointConfig": network.endpoint()}));
     request
 }

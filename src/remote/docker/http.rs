@@ -79,8 +79,14 @@ pub fn send<'h>(
         }
     }
     head.push_str("\r\n");
-    // An engine that refuses early closes its end while the body is still going out: its answer says more than the pipe.
     let written = stream.write_all(head.as_bytes()).and_then(|()| write_body(&mut stream, body, sent));
+    match written {
+        // An engine that refuses early closes its end while the body is still going out: its answer says more than the pipe.
+        Err(error) if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            return Err(error);
+        }
+        _ => {}
+    }
     let mut reader = BufReader::new(stream);
     match (read_head(&mut reader), written) {
         (Ok((status, headers)), _) => Ok(Answer { status, body: frame(reader, status, &headers), headers }),
@@ -118,7 +124,8 @@ fn copy(from: &mut dyn Read, mut put: impl FnMut(&[u8]) -> io::Result<()>) -> io
             Ok(0) => return Ok(()),
             Ok(n) => put(&buffer[..n])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            // Never taken for an engine that hung up: it still waits for the rest and would not answer.
+            Err(error) => return Err(io::Error::other(format!("cannot read the archive: {error}"))),
         }
     }
 }

@@ -19,6 +19,11 @@ pub mod registry;
 pub mod sizes;
 pub mod stream;
 
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
 pub use client::{hint, perform};
 pub use engine::{Connection, Engine, Object};
 

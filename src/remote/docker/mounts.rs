@@ -164,8 +164,20 @@ fn host(source: &str, home: Option<&str>) -> Result<String, String> {
 
 fn is_mode(text: &str) -> bool {
     const MODES: &[&str] = &[
-        "rw", "ro", "z", "Z", "consistent", "delegated", "cached", "rprivate", "private", "rshared", "shared", "rslave",
-        "slave", "nocopy",
+        "rw",
+        "ro",
+        "z",
+        "Z",
+        "consistent",
+        "delegated",
+        "cached",
+        "rprivate",
+        "private",
+        "rshared",
+        "shared",
+        "rslave",
+        "slave",
+        "nocopy",
     ];
     text.split(',').all(|word| MODES.contains(&word))
 }

@@ -71,7 +71,12 @@ pub fn comparable(bindings: &Json) -> Json {
         texts.dedup();
         Json::from(texts)
     };
-    bindings.iter().filter(|(_, list)| !list.is_null()).map(|(port, list)| (port.clone(), texts(list))).collect::<Map>().into()
+    bindings
+        .iter()
+        .filter(|(_, list)| !list.is_null())
+        .map(|(port, list)| (port.clone(), texts(list)))
+        .collect::<Map>()
+        .into()
 }
 
 fn text(binding: &Json) -> String {

@@ -18,10 +18,17 @@ pub fn request(engine: &Engine<'_, '_>, reference: &Reference, platform: Option<
     let tag = reference.digest.as_deref().unwrap_or(&reference.tag);
     let mut query = vec![("fromImage", reference.repository.as_str()), ("tag", tag)];
     query.extend(platform.map(|platform| ("platform", platform)));
-    let mut request = engine.request("POST", &with_query("/images/create", &query), format!("pull image {}", reference.full()));
-    request.headers.extend(registry::header(engine.probe(), reference.registry())?.map(|auth| ("X-Registry-Auth".to_owned(), auth)));
+    let mut request =
+        engine.request("POST", &with_query("/images/create", &query), format!("pull image {}", reference.full()));
+    request.headers.extend(
+        registry::header(engine.probe(), reference.registry())?.map(|auth| ("X-Registry-Auth".to_owned(), auth)),
+    );
     request.stream = true;
-    request.effects.push(effect("image", &reference.canonical(), serde_json::json!({"Id": null, "RepoTags": [reference.full()]})));
+    request.effects.push(effect(
+        "image",
+        &reference.canonical(),
+        serde_json::json!({"Id": null, "RepoTags": [reference.full()]}),
+    ));
     Ok(request)
 }
 
@@ -37,7 +44,8 @@ pub fn is_newer(engine: &Engine<'_, '_>, reference: &Reference, image: &Json) ->
     let headers = auth.as_deref().map(|auth| [("X-Registry-Auth", auth)]);
     let path = format!("/distribution/{}/json", encode(&reference.full()).replace("%2F", "/").replace("%3A", ":"));
     let found = engine.get_with(&path, headers.as_ref().map_or(&[][..], |headers| headers));
-    let found = found.map_err(|stop| stop.hint("pull only what is missing (`pull: missing`) where no registry can be reached"))?;
+    let found = found
+        .map_err(|stop| stop.hint("pull only what is missing (`pull: missing`) where no registry can be reached"))?;
     match found.as_ref().and_then(|found| found["Descriptor"]["digest"].as_str()) {
         Some(digest) => Ok(!has_digest(image, digest)),
         None => Err(Stop::failed(format!("the registry knows no image {}", reference.full()))),

@@ -113,10 +113,7 @@ impl<'e, 'p, 'a> Steps<'e, 'p, 'a> {
         if running {
             changes.push(self.stop());
         }
-        if self.engine.container(&aside).ok().flatten().is_some() {
-            // Left by a run that was cut off between putting aside and removing.
-            changes.push(self.removal(&aside));
-        }
+        changes.extend(self.left_aside());
         let mut rename = self.rename(self.name, &aside);
         if running {
             rename.undo.push(self.start());
@@ -127,6 +124,13 @@ impl<'e, 'p, 'a> Steps<'e, 'p, 'a> {
             bring_back.push(self.start());
         }
         bring_back
+    }
+
+    /// Removes what a run left that was cut off between putting aside and removing.
+    #[must_use]
+    pub fn left_aside(&self) -> Option<HttpRequest> {
+        let aside = format!("{}{SUFFIX}", self.name);
+        self.engine.container(&aside).ok().flatten().map(|_| self.removal(&aside))
     }
 
     /// Removes what was put aside.
@@ -141,7 +145,13 @@ impl<'e, 'p, 'a> Steps<'e, 'p, 'a> {
     }
 
     /// Makes it and joins its networks; whatever fails from there on takes it back and does `bring_back`.
-    pub fn create(&self, body: Json, container: &Container, predicted: Json, bring_back: &[HttpRequest]) -> Vec<HttpRequest> {
+    pub fn create(
+        &self,
+        body: Json,
+        container: &Container,
+        predicted: Json,
+        bring_back: &[HttpRequest],
+    ) -> Vec<HttpRequest> {
         let mut query = vec![("name", self.name)];
         query.extend(container.platform.as_deref().map(|platform| ("platform", platform)));
         let path = with_query("/containers/create", &query);

@@ -82,7 +82,8 @@ mod tests {
     #[test]
     fn logins_are_found_under_every_spelling_of_the_registry() {
         let auth = general_purpose::STANDARD.encode("me:p:w");
-        let config = json!({"auths": {"https://index.docker.io/v1/": {"auth": auth}, "https://r.example/": {"auth": auth}}});
+        let config =
+            json!({"auths": {"https://index.docker.io/v1/": {"auth": auth}, "https://r.example/": {"auth": auth}}});
         let config = config.as_object().unwrap();
         assert_eq!(login(config, "docker.io"), Some(("me".to_owned(), "p:w".to_owned())));
         assert_eq!(login(config, "r.example"), Some(("me".to_owned(), "p:w".to_owned())));

@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn an_error_in_the_stream_fails_with_the_lines_before_it() {
-        let stream = b"{\"stream\":\"Step 1/2 : FROM x\\n\"}\n{\"errorDetail\":{\"message\":\"boom\"},\"error\":\"boom\"}\n";
+        let stream =
+            b"{\"stream\":\"Step 1/2 : FROM x\\n\"}\n{\"errorDetail\":{\"message\":\"boom\"},\"error\":\"boom\"}\n";
         let mut shown = Vec::new();
         let ended = messages(&mut &stream[..], &mut |text, _| shown.push(text.to_owned())).unwrap();
         assert_eq!(ended, Err("boom\nStep 1/2 : FROM x".to_owned()));

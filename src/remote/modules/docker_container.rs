@@ -154,8 +154,9 @@ impl DockerContainer {
 
     fn remove(&self, engine: &Engine<'_, '_>, found: Option<&Object>, plan: &mut Plan) {
         plan.set("container", Json::Null);
-        let Some(found) = found else { return };
         let steps = self.steps(engine);
+        plan.changes.extend(steps.left_aside().map(Change::Http));
+        let Some(found) = found else { return };
         if found.value["State"]["Running"] == true && found.value["HostConfig"]["AutoRemove"] != true {
             plan.push(Change::Http(steps.stop()));
         }

@@ -292,7 +292,9 @@ impl DockerImage {
                 plan.push(remove);
             }
         }
-        plan.set("image", json!({"Id": null, "RepoTags": [reference.full()]}));
+        if probe.predicting() {
+            plan.set("image", json!({"Id": null, "RepoTags": [reference.full()]}));
+        }
         Ok(())
     }
 
