@@ -209,32 +209,32 @@ mod tests {
     use super::*;
     use crate::remote::Options;
 
-    fn build(options: Json) -> Build {
+    fn build(options: &Json) -> Build {
         Build::parse(options.as_object().unwrap()).unwrap()
     }
 
-    fn source(files: Json) -> Source {
+    fn source(files: &Json) -> Source {
         let files = files.as_object().unwrap().clone();
         Source { digest: json!(files).to_string(), files, bases: Map::new() }
     }
 
     #[test]
     fn an_image_is_up_to_date_until_a_file_or_an_argument_changes() {
-        let plain = build(json!({"path": "/x"}));
-        let now = source(json!({"app.py": "1", "wsgi.py": "1"}));
+        let plain = build(&json!({"path": "/x"}));
+        let now = source(&json!({"app.py": "1", "wsgi.py": "1"}));
         let image = json!({"Config": {"Labels": plain.labels(&now)}});
         assert!(plain.differences(&now, &image).is_empty());
-        let later = source(json!({"app.py": "2", "new.py": "1"}));
+        let later = source(&json!({"app.py": "2", "new.py": "1"}));
         assert_eq!(plain.differences(&later, &image), ["app.py changed", "new.py is new", "wsgi.py is gone"]);
-        let other = build(json!({"path": "/x", "args": {"A": 1}}));
+        let other = build(&json!({"path": "/x", "args": {"A": 1}}));
         assert_eq!(other.differences(&now, &image), ["build folder or options changed"]);
         assert_eq!(plain.differences(&now, &json!({"Config": {"Labels": null}})).len(), 1);
     }
 
     #[test]
     fn a_base_image_counts_once_it_was_known() {
-        let plain = build(json!({"path": "/x"}));
-        let mut now = source(json!({"a": "1"}));
+        let plain = build(&json!({"path": "/x"}));
+        let mut now = source(&json!({"a": "1"}));
         let image = json!({"Config": {"Labels": plain.labels(&now)}});
         now.bases.insert("base:1".to_owned(), json!("sha256:new"));
         assert!(plain.differences(&now, &image).is_empty());

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     protocol::{HttpRequest, Json},
-    remote::{Applied, machine::system::System},
+    remote::{
+        Applied,
+        machine::{apply::Progress, system::System},
+    },
 };
 
 /// What an engine (or the way to it) said no with, for people.
@@ -56,7 +59,7 @@ pub fn perform(
     system: &dyn System,
     request: &HttpRequest,
     upload: Option<&mut dyn Read>,
-    progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
+    progress: Progress<'_>,
 ) -> io::Result<Applied> {
     let start = system.now();
     let made = if request.method == "EXEC" {
@@ -83,7 +86,7 @@ fn once(
     system: &dyn System,
     request: &HttpRequest,
     upload: Option<&mut dyn Read>,
-    progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
+    progress: Progress<'_>,
 ) -> io::Result<Applied> {
     let mut file = request.upload_path.as_ref().map(|path| system.open(path)).transpose()?;
     let (body, total) = match (&mut file, upload, &request.body) {
@@ -126,11 +129,7 @@ fn once(
     Ok(applied)
 }
 
-fn exec(
-    system: &dyn System,
-    request: &HttpRequest,
-    progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
-) -> io::Result<Applied> {
+fn exec(system: &dyn System, request: &HttpRequest, progress: Progress<'_>) -> io::Result<Applied> {
     let create = HttpRequest { method: "POST".to_owned(), ..request.clone() };
     let created = once(system, &create, None, progress)?;
     let created: Json = serde_json::from_str(&created.stdout)?;

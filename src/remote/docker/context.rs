@@ -1,5 +1,6 @@
 //! A build folder that lies on the host: what it holds, and how it is packed.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -102,7 +103,7 @@ impl Folder {
         let archive = PathBuf::from(format!("/tmp/.deployer-context-{}.tar", &self.digest()[..16]));
         let mut list = String::new();
         for path in &self.ignored {
-            list.push_str(&format!("./{path}\n"));
+            _ = writeln!(list, "./{path}");
         }
         let mut run = Run::new(["tar", "--exclude-from=-", "--anchored", "--no-wildcards", "--numeric-owner", "-cf"]);
         run.argv.extend([archive.display().to_string(), "-C".to_owned(), root.display().to_string(), ".".to_owned()]);

@@ -34,6 +34,7 @@ fn wrong(problem: String) -> Stop {
 struct List(Vec<Property>);
 
 impl List {
+    #[expect(clippy::ref_option, reason = "what is stated is an optional field of the task")]
     fn add<T: serde::Serialize>(
         &mut self,
         name: &'static str,

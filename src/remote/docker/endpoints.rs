@@ -101,12 +101,11 @@ pub fn moves(
     let wanted = container.networks.as_deref().unwrap_or_default();
     if strictness != Strictness::Ignore {
         for (at, network) in wanted.iter().enumerate() {
-            let told = match joined.get(&network.name) {
-                Some(endpoint) => network.differs(endpoint),
-                None => {
-                    exists(engine, &network.name)?;
-                    vec![("not connected".to_owned(), "connected".to_owned())]
-                }
+            let told = if let Some(endpoint) = joined.get(&network.name) {
+                network.differs(endpoint)
+            } else {
+                exists(engine, &network.name)?;
+                vec![("not connected".to_owned(), "connected".to_owned())]
             };
             if told.is_empty() {
                 continue;

@@ -1,5 +1,6 @@
 //! What an engine holds, read through what is predicted: images, networks, volumes and containers by name.
 
+use std::fmt::Write as _;
 use std::{io, path::PathBuf};
 
 use super::{
@@ -265,7 +266,7 @@ pub fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            _ = write!(encoded, "%{byte:02X}");
         }
         encoded
     })
@@ -276,7 +277,7 @@ pub fn encode(text: &str) -> String {
 pub fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     query.iter().fold(path.to_owned(), |mut whole, (name, value)| {
         whole.push(if whole.contains('?') { '&' } else { '?' });
-        whole.push_str(&format!("{name}={}", encode(value)));
+        _ = write!(whole, "{name}={}", encode(value));
         whole
     })
 }

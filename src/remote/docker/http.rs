@@ -1,5 +1,6 @@
 //! HTTP/1.1 over a connected stream: one request, one answer, nothing kept open.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 
 use crate::remote::machine::system::Duplex;
@@ -67,15 +68,15 @@ pub fn send<'h>(
         if [name, value].iter().any(|text| text.contains(['\r', '\n'])) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("line break in the header {name}")));
         }
-        head.push_str(&format!("{name}: {value}\r\n"));
+        _ = write!(head, "{name}: {value}\r\n");
     }
     match &body {
         Body::Empty => head.push_str("Content-Length: 0\r\n"),
         Body::Json(json) => {
-            head.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", json.len()));
+            _ = write!(head, "Content-Type: application/json\r\nContent-Length: {}\r\n", json.len());
         }
         Body::Upload(_, size) => {
-            head.push_str(&format!("Content-Type: application/x-tar\r\nContent-Length: {size}\r\n"));
+            _ = write!(head, "Content-Type: application/x-tar\r\nContent-Length: {size}\r\n");
         }
     }
     head.push_str("\r\n");

@@ -1,4 +1,4 @@
-//! Logins to registries as docker_login leaves them on the host.
+//! Logins to registries as `docker_login` leaves them on the host.
 
 use std::path::PathBuf;
 

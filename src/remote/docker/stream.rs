@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use crate::protocol::Json;
+use crate::{protocol::Json, remote::machine::apply::Progress};
 
 /// The largest frame of container output that is believed, in bytes.
 const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -11,10 +11,7 @@ const FRAME_BYTES_MAX: usize = 64 << 20;
 ///
 /// # Errors
 /// When the connection breaks, or with the engine's own words when a message is an `error`.
-pub fn messages(
-    body: &mut dyn BufRead,
-    progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
-) -> io::Result<Result<String, String>> {
+pub fn messages(body: &mut dyn BufRead, progress: Progress<'_>) -> io::Result<Result<String, String>> {
     let mut text = String::new();
     let mut failed = None;
     let mut line = Vec::new();

@@ -1,5 +1,6 @@
 //! `docker_container`: makes, starts, compares, replaces and removes a container.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::json;
@@ -99,8 +100,8 @@ impl Module for DockerContainer {
         let comparisons = Comparisons::read(&self.comparisons).map_err(Stop::failed)?;
         let wanted = self.image(&engine, found.as_ref(), &mut plan)?;
         match found {
-            None => self.create(&engine, &properties, wanted, None, &mut plan)?,
-            Some(found) => self.compare(&engine, &properties, &comparisons, wanted, &found, &mut plan)?,
+            None => self.create(&engine, &properties, wanted.as_ref(), None, &mut plan),
+            Some(found) => self.compare(&engine, &properties, &comparisons, wanted.as_ref(), &found, &mut plan)?,
         }
         Ok(plan)
     }
@@ -208,14 +209,14 @@ impl DockerContainer {
         &self,
         engine: &Engine<'_, '_>,
         properties: &[Property],
-        wanted: Option<Wanted>,
+        wanted: Option<&Wanted>,
         replaces: Option<&Json>,
         plan: &mut Plan,
-    ) -> Result<(), Stop> {
+    ) {
         let steps = self.steps(engine);
         let mut requests = Vec::new();
         let current = replaces.and_then(|found| found["Config"]["Image"].as_str()).map(str::to_owned);
-        let (image, id) = match &wanted {
+        let (image, id) = match wanted {
             Some(wanted) => (wanted.reference.full(), wanted.image["Id"].as_str()),
             None => (current.unwrap_or_default(), replaces.and_then(|found| found["Image"].as_str())),
         };
@@ -242,7 +243,6 @@ impl DockerContainer {
         if engine.probe().predicting() {
             plan.set("container", predicted);
         }
-        Ok(())
     }
 
     /// Waits for the end, takes the output, removes if wanted.
@@ -264,12 +264,12 @@ impl DockerContainer {
         engine: &Engine<'_, '_>,
         properties: &[Property],
         comparisons: &Comparisons,
-        wanted: Option<Wanted>,
+        wanted: Option<&Wanted>,
         found: &Object,
         plan: &mut Plan,
     ) -> Result<(), Stop> {
         let current = found.value["Image"].as_str().filter(|_| self.image_comparison == ImageComparison::Current);
-        let defaults = match (current, &wanted) {
+        let defaults = match (current, wanted) {
             (Some(id), _) => engine.image(&Reference::parse(id, ""))?.map_or(Json::Null, |image| image.value),
             (None, Some(wanted)) => wanted.image.clone(),
             (None, None) => Json::Null,
@@ -278,7 +278,7 @@ impl DockerContainer {
             .iter()
             .filter_map(|p| p.difference(&found.value, comparisons.of(p.name, p.kind), &defaults))
             .collect();
-        if let Some(wanted) = &wanted
+        if let Some(wanted) = wanted
             && comparisons.of("image", Kind::Value) != Strictness::Ignore
         {
             differences.extend(self.image_difference(wanted, found));
@@ -289,7 +289,8 @@ impl DockerContainer {
             if self.recreate && differences.is_empty() {
                 plan.diff(self.title(), "", "made anew (recreate: true)\n");
             }
-            return self.create(engine, properties, wanted, Some(&found.value), plan);
+            self.create(engine, properties, wanted, Some(&found.value), plan);
+            return Ok(());
         }
         let mut after = found.value.clone();
         let mut requests = Vec::new();
@@ -407,8 +408,13 @@ impl DockerContainer {
             return;
         }
         let lines = |side: fn(&Difference) -> &str| {
-            let one = |d: &Difference| side(d).lines().map(|line| format!("{}: {line}\n", d.name)).collect::<String>();
-            differences.iter().map(one).collect::<String>()
+            let mut text = String::new();
+            for difference in differences {
+                for line in side(difference).lines() {
+                    _ = writeln!(text, "{}: {line}", difference.name);
+                }
+            }
+            text
         };
         plan.diff(self.title(), lines(|d| &d.before), lines(|d| &d.after));
         let told: Vec<Json> = differences
@@ -499,11 +505,11 @@ fn described(properties: &[Property], container: &Container, image: &str) -> Str
     let mut text = format!("image: {image}\n");
     for difference in properties.iter().filter_map(|p| p.difference(&nothing, Strictness::MorePresent, &Json::Null)) {
         for line in difference.after.lines() {
-            text.push_str(&format!("{}: {line}\n", difference.name));
+            _ = writeln!(text, "{}: {line}", difference.name);
         }
     }
     for line in endpoints::told(container.networks.as_deref().unwrap_or_default()).lines() {
-        text.push_str(&format!("networks: {line}\n"));
+        _ = writeln!(text, "networks: {line}");
     }
     text
 }

@@ -245,8 +245,7 @@ impl DockerImage {
             None => plan.diff(name, "absent\n", "present\n"),
             Some(found) => {
                 let id = found.value["Id"].as_str().unwrap_or("(known after apply)");
-                let why: String = why.iter().map(|line| format!("{line}\n")).collect();
-                plan.diff(name, format!("{id}\n"), format!("(known after apply)\n{why}"));
+                plan.diff(name, format!("{id}\n"), format!("(known after apply)\n{}\n", why.join("\n")));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `docker_network`: makes, replaces and removes networks and says which containers are in them.
 
+use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::{
@@ -118,8 +119,8 @@ impl Module for DockerNetwork {
         let differences = self.differences(&found.value);
         let (mut before, mut after) = (String::new(), String::new());
         for (what, is, should) in &differences {
-            before.push_str(&format!("{what}: {is}\n"));
-            after.push_str(&format!("{what}: {should}\n"));
+            _ = writeln!(before, "{what}: {is}");
+            _ = writeln!(after, "{what}: {should}");
         }
         let mut present = inside.clone();
         if self.force || !differences.is_empty() {
@@ -144,8 +145,8 @@ impl Module for DockerNetwork {
             plan.push(Change::Http(self.disconnect(&engine, name)));
         }
         if inside != wanted {
-            before.push_str(&format!("connected: {}\n", inside.join(" ")));
-            after.push_str(&format!("connected: {}\n", wanted.join(" ")));
+            _ = writeln!(before, "connected: {}", inside.join(" "));
+            _ = writeln!(after, "connected: {}", wanted.join(" "));
         }
         if !plan.changes.is_empty() {
             plan.diff(title, before, after);
@@ -207,7 +208,7 @@ impl DockerNetwork {
     fn described(&self) -> String {
         let mut lines = format!("driver: {}\n", self.driver);
         for config in self.ipam_config.iter().flatten() {
-            lines.push_str(&format!("ipam_config: {}\n", shown(&config.body())));
+            _ = writeln!(lines, "ipam_config: {}", shown(&config.body()));
         }
         lines
     }

@@ -91,7 +91,8 @@ impl Module for DockerVolume {
                     Recreate::Changed => !differences.is_empty(),
                 };
                 let lines = |side: fn(&(String, String, String)) -> &str| {
-                    differences.iter().map(|d| format!("{}: {}\n", d.0, side(d))).collect::<String>()
+                    let lines: Vec<String> = differences.iter().map(|d| format!("{}: {}", d.0, side(d))).collect();
+                    lines.join("\n") + "\n"
                 };
                 let (before, after) = (lines(|d| &d.1), lines(|d| &d.2));
                 if anew {
