@@ -20,7 +20,7 @@ pub enum Shape {
     Null,
     /// A boolean by YAML 1.1 (`yes`, `on`, `true` …).
     Bool(bool),
-    /// A whole number (octal, hexadecimal, sexagesimal forms resolved as PyYAML does).
+    /// A whole number (octal, hexadecimal, sexagesimal forms resolved as `PyYAML` does).
     Int(i128),
     /// A floating-point number.
     Float(f64),

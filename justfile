@@ -1,0 +1,42 @@
+# One word for everything that is done here.
+
+[private]
+default:
+    @just --list
+
+# Does it compile, tests included?
+check:
+    cargo check --all-targets
+
+# Format the code.
+fmt:
+    cargo fmt
+
+# Clippy, as strict as CI.
+lint:
+    cargo clippy --all-targets -- -D warnings
+    cargo clippy --no-default-features --features helper --bin deployer-helper -- -D warnings
+
+# Tests that need no lab (`just test NAME` for some).
+test *ARGS:
+    DEPLOYER_E2E=off cargo test {{ARGS}}
+
+# Tests on real hosts; `lab/test` runs these and all others.
+e2e *ARGS:
+    lab/test e2e:: {{ARGS}}
+
+# Licences, sources and versions of what the project depends on.
+deny:
+    cargo deny check bans licenses sources
+
+# The test hosts: `just lab up 2`, `just lab ssh lab1`, `just lab help`.
+lab *ARGS:
+    lab/lab {{ARGS}}
+
+# Everything that must hold before a change lands.
+ci:
+    .ci/run
+
+# The code's documentation, opened.
+doc:
+    cargo doc --no-deps --open

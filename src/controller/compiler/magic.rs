@@ -1,0 +1,101 @@
+//! Magic variables: what every host knows of itself, the play and the run.
+
+use std::{path::Path, sync::Arc};
+
+use minijinja::Value;
+
+use super::{Batch, scope::Everyone};
+use crate::controller::{
+    playbook::Role,
+    state::Run,
+    template,
+    variables::{Layer, Var},
+};
+
+fn set(layer: &mut Layer, name: &str, value: impl Into<Value>) {
+    layer.insert(Arc::from(name), Var::Data(value.into()));
+}
+
+fn absolute(path: &Path) -> String {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    std::path::absolute(path).map_or_else(|_| path.display().to_string(), |path| path.display().to_string())
+}
+
+/// What a host knows of itself.
+pub(super) fn of_host(run: &Arc<Run>, host: &str, group_names: Vec<String>) -> Layer {
+    let mut layer = Layer::new();
+    set(&mut layer, "inventory_hostname", host);
+    set(&mut layer, "inventory_hostname_short", host.split('.').next().unwrap_or(host));
+    let mut names = group_names;
+    names.sort();
+    set(&mut layer, "group_names", names);
+    let inventory = run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(source) = inventory.host(host).and_then(|host| host.source.as_deref()) {
+        set(&mut layer, "inventory_file", absolute(source));
+        let folder = if source.is_dir() { source } else { source.parent().unwrap_or(Path::new(".")) };
+        set(&mut layer, "inventory_dir", absolute(folder));
+    }
+    drop(inventory);
+    set(&mut layer, "groups", groups(run));
+    layer.insert(Arc::from("hostvars"), Var::Data(template::host_vars(Arc::new(Everyone(run.clone())))));
+    let settings = &run.settings;
+    set(&mut layer, "ansible_check_mode", settings.check);
+    set(&mut layer, "ansible_diff_mode", settings.diff);
+    set(&mut layer, "ansible_verbosity", settings.verbosity);
+    set(&mut layer, "ansible_forks", settings.forks);
+    set(&mut layer, "ansible_run_tags", if settings.tags.is_empty() { vec!["all".to_owned()] } else { settings.tags.clone() });
+    set(&mut layer, "ansible_skip_tags", settings.skip_tags.clone());
+    if let Some(limit) = &settings.limit {
+        set(&mut layer, "ansible_limit", limit.as_str());
+    }
+    let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    set(&mut layer, "playbook_dir", absolute(&folder));
+    // The version whose behaviour is followed: playbooks compare with it.
+    let version = [("full", Value::from("2.19.14")), ("major", 2.into()), ("minor", 19.into()), ("revision", 14.into()), ("string", Value::from("2.19.14"))];
+    set(&mut layer, "ansible_version", Value::from_pairs(version));
+    layer
+}
+
+fn groups(run: &Arc<Run>) -> Value {
+    let inventory = run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let names: Vec<(Value, Value)> = inventory
+        .groups
+        .keys()
+        .map(|name| {
+            let hosts: Vec<String> = inventory.hosts_of(name).iter().map(|host| host.name.to_string()).collect();
+            (Value::from(&**name), Value::from(hosts))
+        })
+        .collect();
+    Value::from_object(names.into_iter().collect::<indexmap::IndexMap<Value, Value>>())
+}
+
+/// What a host knows of its play.
+pub(super) fn of_play(batch: &Batch) -> Layer {
+    let mut layer = Layer::new();
+    let play = &batch.play;
+    let alive = batch.alive.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let in_batch: Vec<String> = batch.hosts.iter().filter(|host| alive.contains(host)).cloned().collect();
+    set(&mut layer, "ansible_play_name", play.name.as_str());
+    set(&mut layer, "ansible_play_hosts_all", play.hosts.clone());
+    set(&mut layer, "ansible_play_hosts", alive.clone());
+    set(&mut layer, "play_hosts", alive);
+    set(&mut layer, "ansible_play_batch", in_batch);
+    let roles: Vec<String> = play.roles.iter().map(|role| role.name.clone()).collect();
+    set(&mut layer, "ansible_play_role_names", roles.clone());
+    set(&mut layer, "ansible_role_names", roles);
+    set(&mut layer, "playbook_dir", absolute(&play.play.folder));
+    layer
+}
+
+/// What a task knows of itself.
+pub(super) fn of_task(role: Option<&Role>) -> Layer {
+    let mut layer = Layer::new();
+    if let Some(role) = role {
+        set(&mut layer, "role_name", role.name.as_str());
+        set(&mut layer, "ansible_role_name", role.name.as_str());
+        set(&mut layer, "role_path", absolute(&role.path));
+        let parents: Vec<String> = role.parents.iter().map(|parent| parent.name.clone()).collect();
+        set(&mut layer, "ansible_parent_role_names", parents);
+    }
+    layer
+}

@@ -1,0 +1,8 @@
+//! From a play to what one host does: variables in their order, tags, and the sections of the play as one list.
+
+pub mod magic;
+pub mod play;
+pub mod scope;
+pub mod tags;
+
+pub use play::{Batch, PlayRun};

@@ -1,0 +1,141 @@
+//! A play as it runs: its sections as one list of items, its handlers, its hosts.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::controller::{
+    playbook::{Arguments, Item, Keywords, Play, Role, Task},
+    source::Node,
+    variables::Layer,
+};
+
+/// A play with what is worked out once for all its hosts.
+pub struct PlayRun {
+    /// As written.
+    pub play: Arc<Play>,
+    /// Its name, rendered.
+    pub name: String,
+    /// Sections in order, with a flush of handlers behind each.
+    pub items: Arc<Vec<Item>>,
+    /// Handlers.
+    pub handlers: Arc<Vec<Item>>,
+    /// The roles of `roles:`, whose defaults and variables the whole play sees.
+    pub roles: Vec<Arc<Role>>,
+    /// `vars`.
+    pub vars: Arc<Layer>,
+    /// `vars_prompt`.
+    pub prompted: Arc<Layer>,
+    /// All hosts of the play, before `serial` divides them.
+    pub hosts: Vec<String>,
+}
+
+/// The hosts that do the play together.
+pub struct Batch {
+    /// The play.
+    pub play: Arc<PlayRun>,
+    /// The hosts of this batch.
+    pub hosts: Vec<String>,
+    /// Those of the play that have not failed, kept up to date.
+    pub alive: std::sync::RwLock<Vec<String>>,
+}
+
+impl PlayRun {
+    /// Works a play out.
+    #[must_use]
+    pub fn new(play: Arc<Play>, name: String, hosts: Vec<String>, gather: bool, prompted: Layer) -> Self {
+        let flush = || meta(&play, "flush_handlers");
+        let mut items = Vec::new();
+        if gather {
+            items.push(gather_facts(&play));
+        }
+        items.extend(play.pre_tasks.iter().cloned());
+        items.push(flush());
+        for used in &play.roles {
+            items.extend(used.items.iter().cloned());
+        }
+        items.extend(play.tasks.iter().cloned());
+        items.push(flush());
+        items.extend(play.post_tasks.iter().cloned());
+        items.push(flush());
+        let mut vars = Layer::new();
+        for level in play.imported.iter().chain([&play.keywords]) {
+            vars.extend(crate::controller::playbook::role::layer(level.vars.as_ref()));
+        }
+        let mut roles: Vec<Arc<Role>> = Vec::new();
+        for used in &play.roles {
+            for role in used.items.iter().filter_map(role_of).chain([used.role.clone()]) {
+                if !roles.iter().any(|known| Arc::ptr_eq(known, &role)) {
+                    roles.push(role);
+                }
+            }
+        }
+        Self {
+            name,
+            items: Arc::new(items),
+            handlers: Arc::new(play.handlers.clone()),
+            roles,
+            vars: Arc::new(vars),
+            prompted: Arc::new(prompted),
+            hosts,
+            play,
+        }
+    }
+}
+
+fn role_of(item: &Item) -> Option<Arc<Role>> {
+    match item {
+        Item::Task(task) => task.role.clone(),
+        Item::Block(block) => block.body.iter().find_map(role_of),
+    }
+}
+
+fn implicit(play: &Play, module: &str, name: Option<&str>, free_form: Option<&str>, tags: &str) -> Item {
+    let node = |text: &str| Node::text(play.span.clone(), text);
+    let mut own = Keywords::default();
+    own.tags = Some(node(tags));
+    if let Some(connection) = play.keywords.get("connection") {
+        own.set("connection", connection.clone());
+    }
+    let arguments = Arguments { free_form: free_form.map(node), ..Arguments::default() };
+    let mut levels: Vec<Arc<Keywords>> = vec![play.keywords.clone()];
+    levels.push(Arc::new(own));
+    Item::Task(Arc::new(Task {
+        name: name.map(node),
+        module: module.to_owned(),
+        module_span: play.span.clone(),
+        arguments,
+        levels,
+        each: None,
+        register: None,
+        notify: None,
+        listen: None,
+        until: None,
+        retries: None,
+        delay: None,
+        changed_when: None,
+        failed_when: None,
+        asynchronous: None,
+        poll: None,
+        role: None,
+        span: play.span.clone(),
+        folder: PathBuf::from(&play.folder),
+        handler: false,
+    }))
+}
+
+fn meta(play: &Play, action: &str) -> Item {
+    implicit(play, "meta", None, Some(action), "always")
+}
+
+fn gather_facts(play: &Play) -> Item {
+    let mut item = implicit(play, "setup", Some("Gathering Facts"), None, "always");
+    if let Item::Task(task) = &mut item
+        && let Some(task) = Arc::get_mut(task)
+    {
+        for name in ["gather_subset", "gather_timeout", "fact_path"] {
+            if let Some(value) = play.get(name) {
+                task.arguments.options.push((Node::text(value.span.clone(), name), value.clone()));
+            }
+        }
+    }
+    item
+}

@@ -1,0 +1,57 @@
+//! Why a helper does not run, or stopped running.
+
+use super::super::{ConnectError, escalation::StartError};
+use crate::protocol::Failure;
+
+/// A session could not be had or was lost.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The other user could not be become.
+    #[error("{0}")]
+    Become(Failure),
+    /// The host takes no helper; plain `sh` may still do.
+    #[error("the host takes no helper: {reason}")]
+    HelperRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The helper ended before it answered.
+    #[error("the helper on the host ended: {reason}")]
+    Lost {
+        /// How, with what it wrote to standard error.
+        reason: String,
+    },
+    /// What was asked of the host failed there.
+    #[error("{0}")]
+    Failed(Failure),
+}
+
+impl SessionError {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Connect(error) => error.hint(),
+            Self::Become(failure) | Self::Failed(failure) => failure.hint.clone(),
+            Self::HelperRefused { .. } => Some(
+                "raw, command, shell, script, copy, file, stat and service still work through plain sh; for the others \
+                 mount one of the named folders without noexec, or give the user a writable cache folder"
+                    .into(),
+            ),
+            Self::Lost { .. } => Some("run again; if it comes back, look for the out-of-memory killer on the host".into()),
+        }
+    }
+}
+
+impl From<StartError> for SessionError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Connect(error) => Self::Connect(error),
+            StartError::Become(failure) => Self::Become(failure),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The helper on a host as the controller sees it: brought there, started, spoken to.
+
+mod blobs;
+mod bootstrap;
+mod embedded;
+mod error;
+mod session;
+
+pub use blobs::{BlobStore, Blobs};
+pub use embedded::{HELPERS, Helper, helpers};
+pub use error::SessionError;
+pub use session::{Progress, Session};

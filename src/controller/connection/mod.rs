@@ -1,0 +1,15 @@
+//! Bytes to and from a host: one connection per host, commands and sockets over it, the helper on top.
+
+mod connector;
+mod error;
+pub mod escalation;
+pub mod helper;
+pub mod local;
+mod process;
+pub mod ssh;
+mod target;
+
+pub use connector::{Connection, Connector};
+pub use error::ConnectError;
+pub use process::{Collected, Duplex, Endpoint, Exit, ExitStatus, Process, Reader, Stream, Writer};
+pub use target::{Ask, AskNobody, HostKeyChecking, Kind, Secret, Target};

@@ -1,0 +1,114 @@
+//! Reads every `-i`: files, folders of files and lists of hosts, in order, then the variable files beside them.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Inventory, Vars, VarsKind,
+    formats::{self, Source},
+    vars_files::{VarsFolder, load_vars},
+};
+use crate::controller::{
+    source::{Diagnostic, Diagnostics, SourceFile},
+    vault::Keyring,
+};
+
+/// Names of folders and files in an inventory folder that are no inventories.
+const RESERVED: [&str; 3] = ["group_vars", "host_vars", "vars_plugins"];
+/// Ends of names that are no inventories either, as in Ansible.
+const IGNORED: [&str; 12] =
+    [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
+/// Folders inside one another; deeper is a circle of links.
+const MAX_DEPTH: usize = 16;
+
+impl Inventory {
+    /// Reads all sources. What is wrong with them is among the diagnostics; the rest is loaded all the same, so that
+    /// everything can be reported at once.
+    pub fn load(sources: &[String], secrets: &Keyring, diagnostics: &mut Diagnostics) -> Self {
+        let mut inventory = Self::default();
+        let mut directories: Vec<PathBuf> = Vec::new();
+        for source in sources {
+            let path = Path::new(source);
+            if source.contains(',') && !path.exists() {
+                formats::host_list::read(source, &mut inventory, diagnostics);
+                continue;
+            }
+            read_path(path, 0, &mut inventory, secrets, diagnostics);
+            let directory = if path.is_dir() { Some(path) } else { path.parent() };
+            let directory = directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !directories.iter().any(|known| known == directory) {
+                directories.push(directory.to_owned());
+            }
+        }
+        inventory.reconcile();
+        for directory in directories {
+            inventory.read_vars(&directory, secrets, diagnostics);
+        }
+        inventory.check_names(diagnostics);
+        inventory
+    }
+
+    fn read_vars(&mut self, directory: &Path, secrets: &Keyring, diagnostics: &mut Diagnostics) {
+        if let Some(folder) = VarsFolder::open(directory, VarsKind::Group) {
+            for group in self.groups.values_mut() {
+                merge(&mut group.file_vars, load_vars(&folder.files(&group.name), secrets, diagnostics));
+            }
+        }
+        if let Some(folder) = VarsFolder::open(directory, VarsKind::Host) {
+            for host in self.hosts.values_mut().chain(self.implicit.values_mut()) {
+                merge(&mut host.file_vars, load_vars(&folder.files(&host.name), secrets, diagnostics));
+            }
+        }
+    }
+
+    fn check_names(&self, diagnostics: &mut Diagnostics) {
+        for (name, group) in &self.groups {
+            if let Some(host) = self.hosts.get(name) {
+                let message = format!("`{name}` is the name of a host and of a group");
+                let finding = Diagnostic::warning(&host.span, message);
+                diagnostics.push(finding.hint(format!("the group stands at {}; patterns choose both", group.span)));
+            }
+        }
+    }
+}
+
+fn merge(into: &mut Vars, more: Vars) {
+    into.extend(more);
+}
+
+fn read_path(path: &Path, depth: usize, inventory: &mut Inventory, secrets: &Keyring, diagnostics: &mut Diagnostics) {
+    if path.is_dir() {
+        let Ok(entries) = std::fs::read_dir(path) else {
+            diagnostics.push(Diagnostic::bare(format!("cannot list the inventory folder {}", path.display())));
+            return;
+        };
+        let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        let reserved: HashSet<&str> = RESERVED.into_iter().collect();
+        for name in names {
+            let ignored = IGNORED.iter().any(|end| name.ends_with(end));
+            if !name.starts_with('.') && !ignored && !reserved.contains(name.as_str()) && depth < MAX_DEPTH {
+                read_path(&path.join(name), depth + 1, inventory, secrets, diagnostics);
+            }
+        }
+        return;
+    }
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let finding = Diagnostic::bare(format!("cannot read the inventory {}: {error}", path.display()));
+            diagnostics.push(finding.hint("for a list of hosts on the command line, end it with a comma: `-i host,`"));
+            return;
+        }
+    };
+    if formats::script::recognises(path, &bytes) {
+        formats::script::read(path, inventory, diagnostics);
+        return;
+    }
+    match SourceFile::from_bytes(path, bytes) {
+        Ok(file) => formats::read(&Source { path, file: &file, secrets }, inventory, diagnostics),
+        Err(finding) => diagnostics.push(finding),
+    }
+}

@@ -1,0 +1,262 @@
+//! Lists of tasks: blocks, tasks, and the task files they import.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Items, Loader, error, expected_list, known_words, templates};
+use crate::{
+    controller::{
+        playbook::{
+            Arguments, Block, Item, Keywords, Loop, Role, Task, check,
+            keywords::{ADDED, INHERITED},
+            words,
+        },
+        source::{Diagnostics, Mapping, Node, Span, suggest::suggest, yaml},
+    },
+    remote::modules::short_name,
+};
+
+/// What is around a list of tasks.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What is said at the levels around, outermost first.
+    pub levels: Vec<Arc<Keywords>>,
+    /// Folder of the file.
+    pub folder: PathBuf,
+    /// The role, inside one.
+    pub role: Option<Arc<Role>>,
+    /// Whether these are handlers.
+    pub handler: bool,
+}
+
+impl Surroundings {
+    /// The same surroundings with one more level.
+    #[must_use]
+    pub fn with(&self, keywords: Arc<Keywords>) -> Self {
+        let mut inner = self.clone();
+        inner.levels.push(keywords);
+        inner
+    }
+}
+
+impl Loader {
+    /// Reads a file of tasks.
+    pub fn task_file(&self, path: &Path, around: &Surroundings, diagnostics: &mut Diagnostics) -> Items {
+        let Some(node) = yaml::load_one(path, &self.keyring, diagnostics) else { return Vec::new() };
+        let around = Surroundings { folder: path.parent().map_or_else(PathBuf::new, Path::to_owned), ..around.clone() };
+        self.items(&node, &around, diagnostics)
+    }
+
+    /// Reads a list of tasks.
+    pub fn items(&self, node: &Node, around: &Surroundings, diagnostics: &mut Diagnostics) -> Items {
+        let mut items = Vec::new();
+        for item in expected_list(node, "tasks", diagnostics) {
+            let Some(map) = item.as_map() else {
+                if !item.is_null() {
+                    diagnostics.push(error(&item.span, format!("a task is a mapping, not {}", item.kind())));
+                }
+                continue;
+            };
+            if map.get("block").is_some() {
+                items.extend(self.block(item, map, around, diagnostics));
+            } else {
+                self.task(item, map, around, &mut items, diagnostics);
+            }
+        }
+        items
+    }
+
+    fn block(&self, node: &Node, map: &Mapping, around: &Surroundings, diagnostics: &mut Diagnostics) -> Option<Item> {
+        known_words(map, &[words::BLOCK, INHERITED, ADDED], "a block", diagnostics);
+        let inner = around.with(Arc::new(Keywords::of(map)));
+        check::keywords(map, diagnostics);
+        let mut part = |name: &str| map.get(name).map(|node| self.items(node, &inner, diagnostics)).unwrap_or_default();
+        let (body, rescue, always) = (part("block"), part("rescue"), part("always"));
+        Some(Item::Block(Arc::new(Block {
+            name: map.get("name").cloned(),
+            levels: inner.levels,
+            body: Arc::new(body),
+            rescue: Arc::new(rescue),
+            always: Arc::new(always),
+            span: node.span.clone(),
+        })))
+    }
+
+    fn task(
+        &self,
+        node: &Node,
+        map: &Mapping,
+        around: &Surroundings,
+        items: &mut Items,
+        diagnostics: &mut Diagnostics,
+    ) {
+        let Some((module, module_span, value)) = self.action(node, map, diagnostics) else { return };
+        let arguments = match Arguments::read(&module, &value, map.get("args")) {
+            Ok(arguments) => arguments,
+            Err((message, span)) => return diagnostics.push(error(&span, message)),
+        };
+        check::keywords(map, diagnostics);
+        let own = Arc::new(Keywords::of(map));
+        match module.as_str() {
+            "import_tasks" => return self.import_tasks(&arguments, map, &own, node, around, items, diagnostics),
+            "import_role" => return self.import_role(&arguments, &own, node, around, items, diagnostics),
+            _ => {}
+        }
+        let each = self.each(map, diagnostics);
+        let mut levels = around.levels.clone();
+        let mut own = own;
+        if map.get("local_action").is_some() {
+            let mut local = (*own).clone();
+            local.said.push(("delegate_to", Node::text(module_span.clone(), "localhost")));
+            own = Arc::new(local);
+        }
+        levels.push(own);
+        let task = Task {
+            name: map.get("name").cloned(),
+            module,
+            module_span,
+            arguments,
+            levels,
+            each,
+            register: map.get("register").cloned(),
+            notify: map.get("notify").cloned(),
+            listen: map.get("listen").cloned(),
+            until: map.get("until").cloned(),
+            retries: map.get("retries").cloned(),
+            delay: map.get("delay").cloned(),
+            changed_when: map.get("changed_when").cloned(),
+            failed_when: map.get("failed_when").cloned(),
+            asynchronous: map.get("async").cloned(),
+            poll: map.get("poll").cloned(),
+            role: around.role.clone(),
+            span: node.span.clone(),
+            folder: around.folder.clone(),
+            handler: around.handler,
+        };
+        check::task(&task, &*self.catalog, diagnostics);
+        items.push(Item::Task(Arc::new(task)));
+    }
+
+    /// The module of a task, where it stands, and what stands behind it.
+    fn action(&self, node: &Node, map: &Mapping, diagnostics: &mut Diagnostics) -> Option<(String, Span, Node)> {
+        for name in ["action", "local_action"] {
+            let Some((_, value)) = map.entry(name) else { continue };
+            return action_words(value, diagnostics);
+        }
+        let keyword = |word: &str| {
+            [words::TASK, INHERITED, ADDED].iter().any(|words| words.contains(&word)) || word.starts_with("with_")
+        };
+        let mut others = map.iter().filter(|(word, _, _)| !keyword(word));
+        let Some((word, key, value)) = others.next() else {
+            diagnostics.push(
+                error(&node.span, "this task names no module").hint("add one, for instance `ansible.builtin.debug:`"),
+            );
+            return None;
+        };
+        if let Some((second, second_key, _)) = others.next() {
+            let known = |word: &str| self.catalog.options(short_name(word)).is_some();
+            let (wrong, place) = if known(word) { (second, second_key) } else { (word, key) };
+            let keywords = || words::TASK.iter().chain(INHERITED).chain(ADDED).copied();
+            let mut diagnostic =
+                error(&place.span, format!("a task has one module; `{wrong}` is a second one or no keyword"));
+            if let Some(near) = suggest(wrong, keywords()) {
+                diagnostic = diagnostic.hint(format!("did you mean `{near}`?"));
+            }
+            diagnostics.push(diagnostic);
+            return None;
+        }
+        Some((short_name(word).to_owned(), key.span.clone(), value.clone()))
+    }
+
+    fn each(&self, map: &Mapping, diagnostics: &mut Diagnostics) -> Option<Loop> {
+        let control = map.get("loop_control").cloned();
+        let mut found = None;
+        for (word, key, value) in map.iter() {
+            let lookup = match word {
+                "loop" => None,
+                _ => match word.strip_prefix("with_") {
+                    Some(lookup) => Some(lookup.to_owned()),
+                    None => continue,
+                },
+            };
+            if found.is_some() {
+                diagnostics.push(error(&key.span, "a task has one loop"));
+            }
+            templates(value, diagnostics);
+            found = Some(Loop { lookup, items: value.clone(), control: control.clone() });
+        }
+        found
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
+    fn import_tasks(
+        &self,
+        arguments: &Arguments,
+        map: &Mapping,
+        own: &Arc<Keywords>,
+        node: &Node,
+        around: &Surroundings,
+        items: &mut Items,
+        diagnostics: &mut Diagnostics,
+    ) {
+        if let Some((_, key, _)) = map.iter().find(|(word, _, _)| *word == "loop" || word.starts_with("with_")) {
+            diagnostics.push(error(&key.span, "import_tasks cannot be looped over").hint("use include_tasks"));
+            return;
+        }
+        let Some(file) = arguments.free_form.as_ref().or_else(|| arguments.get("file")) else {
+            return diagnostics.push(error(&node.span, "import_tasks does not say which file"));
+        };
+        let mut vars = super::super::role::layer(None);
+        for level in around.levels.iter().chain([own]) {
+            vars.extend(super::super::role::layer(level.vars.as_ref()));
+        }
+        let scope = self.scope.over(vars);
+        let name = match crate::controller::template::render(file, &scope) {
+            Ok(name) => name.to_string(),
+            Err(problem) => {
+                let message = format!("cannot work out which file this imports: {problem}");
+                let hint = "imports are resolved before the run: use include_tasks for names that are known later";
+                return diagnostics.push(error(&file.span, message).hint(hint));
+            }
+        };
+        match find_task_file(&name, &around.folder, around.role.as_deref()) {
+            Some(path) => items.extend(self.task_file(&path, &around.with(own.clone()), diagnostics)),
+            None => diagnostics.push(error(&file.span, format!("there is no task file {name}"))),
+        }
+    }
+}
+
+/// Where a task file lies: beside the including file, in the role's `tasks`, or beside the playbook.
+#[must_use]
+pub fn find_task_file(name: &str, folder: &Path, role: Option<&Role>) -> Option<PathBuf> {
+    let in_role = role.map(|role| role.path.join("tasks").join(name));
+    [Some(folder.join(name)), in_role, Some(folder.join("tasks").join(name))]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
+}
+
+/// `action: module key=value`, or a mapping with `module`.
+fn action_words(value: &Node, diagnostics: &mut Diagnostics) -> Option<(String, Span, Node)> {
+    if let Some(map) = value.as_map() {
+        let Some(module) = map.get("module").and_then(Node::as_str) else {
+            diagnostics.push(error(&value.span, "this action names no module"));
+            return None;
+        };
+        let rest = Mapping {
+            entries: map.entries.iter().filter(|(key, _)| key.as_str() != Some("module")).cloned().collect(),
+        };
+        let options = Node { span: value.span.clone(), shape: crate::controller::source::Shape::Map(Arc::new(rest)) };
+        return Some((short_name(module).to_owned(), value.span.clone(), options));
+    }
+    let text = value.as_str()?.trim();
+    let (module, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let options = if rest.is_empty() {
+        Node { span: value.span.clone(), shape: crate::controller::source::Shape::Null }
+    } else {
+        Node::text(value.span.clone(), rest.trim())
+    };
+    Some((short_name(module).to_owned(), value.span.clone(), options))
+}

@@ -1,0 +1,81 @@
+//! What the user asks of a run, resolved once from flags, environment and `ansible.cfg`.
+
+use std::path::PathBuf;
+
+use super::{
+    source::Node,
+    vault::{Keyring, Secret},
+};
+
+/// A run as asked for.
+#[derive(Default)]
+pub struct Settings {
+    /// Playbook files, in order.
+    pub playbooks: Vec<PathBuf>,
+    /// Inventory sources, in order; none means the implicit localhost only.
+    pub inventory: Vec<String>,
+    /// `--limit`.
+    pub limit: Option<String>,
+    /// `--tags`; empty means all.
+    pub tags: Vec<String>,
+    /// `--skip-tags`.
+    pub skip_tags: Vec<String>,
+    /// `-e`, each parsed to a mapping, in order.
+    pub extra_vars: Vec<Node>,
+    /// How many hosts work at the same time.
+    pub forks: usize,
+    /// `--check`.
+    pub check: bool,
+    /// `--diff`.
+    pub diff: bool,
+    /// `-v`, counted.
+    pub verbosity: u8,
+    /// `-u`.
+    pub user: Option<String>,
+    /// `--private-key`.
+    pub private_key: Option<PathBuf>,
+    /// `-k`, once asked.
+    pub password: Option<Secret<String>>,
+    /// `-c`.
+    pub connection: Option<String>,
+    /// `-T`, seconds.
+    pub timeout: u64,
+    /// `--ssh-common-args`.
+    pub ssh_common_args: Option<String>,
+    /// Whether host keys are verified.
+    pub host_key_checking: bool,
+    /// `-b`.
+    pub escalate: bool,
+    /// `--become-method`.
+    pub become_method: Option<String>,
+    /// `--become-user`.
+    pub become_user: Option<String>,
+    /// `-K`, once asked.
+    pub become_password: Option<Secret<String>>,
+    /// `--start-at-task`.
+    pub start_at_task: Option<String>,
+    /// `--force-handlers`.
+    pub force_handlers: bool,
+    /// `--flush-cache`.
+    pub flush_cache: bool,
+    /// Leave no helper behind on the hosts.
+    pub no_cache: bool,
+    /// Folders with roles.
+    pub roles_path: Vec<PathBuf>,
+    /// Vault passwords.
+    pub keyring: Keyring,
+    /// Gather facts at the start of plays that do not say otherwise.
+    pub gather: Gather,
+}
+
+/// When facts are gathered (`gathering` of `ansible.cfg`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gather {
+    /// At the start of every play that does not say otherwise.
+    #[default]
+    Implicit,
+    /// Only where a play says so.
+    Explicit,
+    /// Once for every host.
+    Smart,
+}

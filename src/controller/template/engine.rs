@@ -1,0 +1,267 @@
+//! The engine: one environment for the process, and every template compiled once.
+
+use std::{
+    cell::Cell,
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use minijinja::{Environment, Expression, State, UndefinedBehavior, Value, syntax::SyntaxConfig, value::Rest};
+
+use super::{
+    error::{TemplateError, Trouble},
+    files, lazy,
+    rewrite::{self, Parsed},
+    special,
+};
+use crate::controller::{
+    source::{Node, Shape},
+    variables::Scope,
+};
+
+/// How deep variables may refer to variables before it is called a loop.
+const DEPTH_MAX: u32 = 60;
+
+/// A template as the engine runs it.
+enum Compiled {
+    /// Exactly one expression: its value is kept as it is.
+    Expression(Expression<'static, 'static>),
+    /// The name under which the environment keeps it.
+    Template(String),
+}
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// The environment with everything registered.
+pub(super) fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut env = Environment::new();
+        // Looking into something undefined is fine; using it is caught by what `rewrite` puts in.
+        env.set_undefined_behavior(UndefinedBehavior::Chainable);
+        env.set_debug(false);
+        env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        env.set_formatter(format);
+        files::register(&mut env);
+        register(&mut env);
+        env
+    })
+}
+
+/// Whether there is anything to render in a text.
+#[must_use]
+pub fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
+/// Renders what was written, lists and mappings with all they hold.
+///
+/// # Errors
+/// The first thing that cannot be rendered, with its place.
+pub fn render(node: &Node, scope: &Scope) -> Result<Value, TemplateError> {
+    let value = lazy::value(node, &lazy::context(scope))?;
+    super::value::resolve(&value).map_err(|error| error.at(&node.span))
+}
+
+/// Renders trusted text to a native value; plain text is itself.
+///
+/// # Errors
+/// When it is no template or uses something it cannot.
+pub fn render_text(text: &str, context: &Value) -> Result<Value, TemplateError> {
+    if !is_template(text) {
+        return Ok(Value::from(text));
+    }
+    guarded(text, || match &*compiled(text)? {
+        Compiled::Expression(expression) => Ok(expression.eval(context.clone())?),
+        Compiled::Template(name) => {
+            let rendered = environment().get_template(name)?.render(context.clone())?;
+            Ok(Value::from(restore_newlines(text, rendered)))
+        }
+    })
+}
+
+/// Evaluates a bare expression.
+///
+/// # Errors
+/// When it does not parse or uses something it cannot.
+pub fn evaluate(expression: &str, context: &Value) -> Result<Value, TemplateError> {
+    static CACHE: Mutex<Option<HashMap<String, Arc<Expression<'static, 'static>>>>> = Mutex::new(None);
+    let known = CACHE.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default().get(expression).cloned();
+    let compiled = match known {
+        Some(compiled) => compiled,
+        None => {
+            let rewritten = rewrite::expression(expression, false)?;
+            let compiled = Arc::new(environment().compile_expression_owned(rewritten)?);
+            CACHE
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert_default()
+                .insert(expression.to_owned(), compiled.clone());
+            compiled
+        }
+    };
+    guarded(expression, || Ok(compiled.eval(context.clone())?))
+}
+
+/// Checks that text is a template, without rendering it.
+///
+/// # Errors
+/// When it is not.
+pub fn check_syntax(text: &str) -> Result<(), TemplateError> {
+    if is_template(text) { compiled(text).map(drop) } else { Ok(()) }
+}
+
+/// Checks that text is an expression.
+///
+/// # Errors
+/// When it is not.
+pub fn check_expression(text: &str) -> Result<(), TemplateError> {
+    let rewritten = rewrite::expression(text, false)?;
+    environment().compile_expression_owned(rewritten).map(drop).map_err(TemplateError::from)
+}
+
+fn compiled(text: &str) -> Result<Arc<Compiled>, TemplateError> {
+    static CACHE: Mutex<Option<HashMap<String, Arc<Compiled>>>> = Mutex::new(None);
+    let mut cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = cache.get_or_insert_default().get(text) {
+        return Ok(known.clone());
+    }
+    let compiled = Arc::new(match rewrite::template(text, &syntax(), true)? {
+        Parsed::Expression(expression) => Compiled::Expression(environment().compile_expression_owned(expression)?),
+        Parsed::Template(template) => {
+            let name = files::inline(&template);
+            // Compiles it, so that what is wrong with it is found now.
+            environment().get_template(&name)?;
+            Compiled::Template(name)
+        }
+    });
+    cache.get_or_insert_default().insert(text.to_owned(), compiled.clone());
+    Ok(compiled)
+}
+
+/// Playbook strings: `trim_blocks` as Ansible sets it.
+pub(super) fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build().unwrap_or_default()
+}
+
+/// Trailing newlines of the source are kept, also those that `trim_blocks` takes.
+fn restore_newlines(source: &str, mut rendered: String) -> String {
+    let wanted = source.len() - source.trim_end_matches('\n').len();
+    let there = rendered.len() - rendered.trim_end_matches('\n').len();
+    if wanted > there && source.trim_end_matches('\n').ends_with("%}") {
+        rendered.extend(std::iter::repeat_n('\n', wanted - there));
+    }
+    rendered
+}
+
+fn guarded<T>(text: &str, run: impl FnOnce() -> Result<T, TemplateError>) -> Result<T, TemplateError> {
+    let depth = DEPTH.get();
+    if depth >= DEPTH_MAX {
+        let text: String = text.chars().take(80).collect();
+        return Err(TemplateError::new(Trouble::Failed, format!("recursive loop detected in template: {text}")));
+    }
+    DEPTH.set(depth + 1);
+    let result = run();
+    DEPTH.set(depth);
+    result
+}
+
+fn format(out: &mut minijinja::Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_none() {
+        return Ok(());
+    }
+    special::used(value, "template").map_err(TemplateError::into_engine)?;
+    if let Some(number) = super::value::float(value) {
+        return out.write_str(&super::value::python_float(number)).map_err(minijinja::Error::from);
+    }
+    minijinja::escape_formatter(out, state, value)
+}
+
+fn register(env: &mut Environment<'static>) {
+    env.add_filter("__used", |value: Value, name: String| -> Result<Value, minijinja::Error> {
+        special::used(&value, &name).map_err(TemplateError::into_engine)?;
+        Ok(value)
+    });
+    env.add_filter("__mod", super::value::percent);
+    env.add_global("omit", special::omit());
+    env.add_test("defined", |value: &Value| !value.is_undefined());
+    env.add_test("undefined", |value: &Value| value.is_undefined());
+    env.add_function("undef", |arguments: Rest<Value>| {
+        drop(arguments);
+        Value::UNDEFINED
+    });
+}
+
+/// The node's own text, when it is a string that is rendered.
+#[must_use]
+pub fn template_text(node: &Node) -> Option<&str> {
+    match &node.shape {
+        Shape::Str(text) if text.trusted && is_template(&text.value) => Some(&text.value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::{
+        source::Span,
+        template::lazy::context,
+        variables::{Layer, Var},
+    };
+
+    fn scope(variables: &[(&str, &str)]) -> Value {
+        let layer: Layer = variables
+            .iter()
+            .map(|(name, text)| ((*name).into(), Var::Node(Node::text(Span::synthetic("test", text), text))))
+            .collect();
+        context(&Scope::default().over(layer))
+    }
+
+    #[test]
+    fn one_expression_keeps_its_type_and_anything_else_is_text() {
+        let context = scope(&[("n", "{{ 1 + 1 }}")]);
+        assert_eq!(render_text("{{ n }}", &context).unwrap(), Value::from(2));
+        assert_eq!(render_text("n={{ n }}", &context).unwrap(), Value::from("n=2"));
+        assert_eq!(render_text("{{ none }}-", &context).unwrap(), Value::from("-"));
+    }
+
+    #[test]
+    fn undefined_values_may_be_looked_into_but_not_used() {
+        let context = scope(&[("bad", "{{ nope }}")]);
+        for template in
+            ["{{ nope }}", "{{ nope == 1 }}", "x{{ a.b }}", "{{ bad }}", "{{ nope | upper }}", "{{ [nope] }}"]
+        {
+            let error = render_text(template, &context).unwrap_err();
+            assert!(error.is_undefined(), "{template}: {error:?}");
+        }
+        assert_eq!(render_text("{{ a.b.c | default('x') }}", &context).unwrap(), Value::from("x"));
+        assert_eq!(render_text("{{ bad is defined }}", &context).unwrap(), Value::from(false));
+        assert_eq!(render_text("{{ bad | default('y') }}", &context).unwrap(), Value::from("y"));
+        assert!(render_text("{{ bad }}", &context).unwrap_err().message.contains("'nope' is undefined"));
+    }
+
+    #[test]
+    fn a_variable_that_refers_to_itself_is_named_instead_of_overflowing() {
+        let context = scope(&[("a", "{{ b }}"), ("b", "{{ a }}")]);
+        let error = render_text("{{ a }}", &context).unwrap_err();
+        assert!(error.message.contains("recursive loop"), "{error}");
+    }
+
+    #[test]
+    fn what_check_mode_does_not_know_spreads() {
+        let layer: Layer = [("u".into(), Var::Data(special::unknown("known after apply")))].into_iter().collect();
+        let context = context(&Scope::default().over(layer));
+        for template in ["{{ u }}", "{{ u.stdout == 'x' }}", "a{{ u | upper }}"] {
+            assert_eq!(render_text(template, &context).unwrap_err().kind, Trouble::Unknown, "{template}");
+        }
+    }
+
+    #[test]
+    fn percent_formats_text_and_divides_numbers() {
+        let context = scope(&[]);
+        assert_eq!(render_text("{{ -7 % 3 }}", &context).unwrap(), Value::from(2));
+    }
+}

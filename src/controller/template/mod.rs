@@ -1,0 +1,18 @@
+//! Templates: Jinja2 as Ansible 2.19 means it, on minijinja's extension points.
+
+pub mod condition;
+pub mod engine;
+pub mod error;
+pub mod files;
+pub mod hosts;
+pub mod lazy;
+mod rewrite;
+pub mod special;
+pub mod value;
+
+pub use condition::condition;
+pub use engine::{evaluate, is_template, render, render_text};
+pub use error::TemplateError;
+pub use hosts::{HostScopes, host_vars};
+pub use lazy::context;
+pub use value::{from_json, resolve, to_json};

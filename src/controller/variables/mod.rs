@@ -1,0 +1,7 @@
+//! Variables: layers in Ansible's order of precedence, and what one host sees of them.
+
+pub mod layers;
+pub mod scope;
+
+pub use layers::Level;
+pub use scope::{Layer, Scope, Var};
