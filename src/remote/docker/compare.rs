@@ -118,7 +118,11 @@ impl Property {
 
     /// Only what differs, secrets hidden but said to differ.
     fn told(&self, found: &Json, wanted: &Json, more: bool) -> (String, String) {
-        let mark = |after: String| after.replace("=********", "=******** (another value)");
+        let mark = |before: &str, after: String| {
+            let same = |line: &str| line.ends_with("=********") && before.lines().any(|other| other == line);
+            let one = |line: &str| if same(line) { format!("{line} (another value)") } else { line.to_owned() };
+            after.lines().map(one).collect::<Vec<_>>().join("\n")
+        };
         match self.kind {
             Kind::Set => {
                 let text = |list: &Json| -> BTreeSet<String> { items(list).iter().map(shown).collect() };
@@ -131,7 +135,9 @@ impl Property {
                     let differing = one.iter().filter(|item| !other.contains(*item) && relevant(item));
                     differing.map(|item| self.hide(item)).collect::<Vec<_>>().join("\n")
                 };
-                (lines(&before, &after), mark(lines(&after, &before)))
+                let told = lines(&before, &after);
+                let wanted = mark(&told, lines(&after, &before));
+                (told, wanted)
             }
             Kind::Dict => {
                 let none = Map::new();

@@ -110,10 +110,10 @@ impl<'e, 'p, 'a> Steps<'e, 'p, 'a> {
         }
         let aside = format!("{}{SUFFIX}", self.name);
         let mut bring_back = Vec::new();
+        changes.extend(self.left_aside());
         if running {
             changes.push(self.stop());
         }
-        changes.extend(self.left_aside());
         let mut rename = self.rename(self.name, &aside);
         if running {
             rename.undo.push(self.start());

@@ -169,6 +169,22 @@ fn a_new_container_that_does_not_start_is_removed() {
 }
 
 #[test]
+fn what_a_cut_off_run_put_aside_goes_once_the_new_container_runs() {
+    let aside = r#"{"Id": "1", "Name": "/new-replaced", "State": {}}"#;
+    let (host, asked) = FakeEngine::new()
+        .json("GET /images/x:latest/json", 200, r#"{"Id": "sha256:1"}"#)
+        .json("GET /containers/new-replaced/json", 200, aside)
+        .host();
+    let options = json!({"name": "new", "image": "x", "env": {"TOKEN": "t0p"}});
+    let outcome = call(&host, &mut Overlay::default(), "docker_container", &options, false);
+    assert_eq!(
+        changes(&asked),
+        ["POST /containers/create", "POST /containers/new/start", "DELETE /containers/new-replaced"]
+    );
+    assert!(outcome.diffs[0].after.ends_with("env: TOKEN=********\n"), "{}", outcome.diffs[0].after);
+}
+
+#[test]
 fn another_image_under_the_same_name_replaces_the_container() {
     let (host, _) = recorded().json("GET /images/shop-app:latest/json", 200, r#"{"Id": "sha256:new"}"#).host();
     let outcome = call(&host, &mut Overlay::default(), "docker_container", &options(), true);

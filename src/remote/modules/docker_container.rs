@@ -233,7 +233,9 @@ impl DockerContainer {
             start.undo = steps.take_back(&bring_back);
             requests.push(start);
         }
-        if !bring_back.is_empty() {
+        if bring_back.is_empty() {
+            requests.extend(steps.left_aside());
+        } else {
             requests.push(steps.drop_aside());
         }
         if self.running() && !self.detach {
@@ -465,6 +467,13 @@ impl DockerContainer {
 
     /// A container that ended right after it was started is no failure in Ansible, but nobody meant it.
     fn warn(&self, engine: &Engine<'_, '_>, applied: &[Applied], plan: &mut Plan) {
+        for (change, applied) in plan.changes.iter().zip(applied) {
+            if matches!(change, Change::Http(request) if request.path.contains("/containers/create")) {
+                let answer: Json = serde_json::from_str(&applied.stdout).unwrap_or_default();
+                let warnings = answer["Warnings"].as_array().into_iter().flatten().filter_map(Json::as_str);
+                plan.warnings.extend(warnings.map(str::to_owned));
+            }
+        }
         let state = &plan.result["container"]["State"];
         if self.state == State::Started && self.detach && !applied.is_empty() && state["Running"] == false {
             let code = state["ExitCode"].as_i64().unwrap_or_default();

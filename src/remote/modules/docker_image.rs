@@ -314,7 +314,10 @@ impl DockerImage {
         let id = match (&self._image_id, &self._archive, &self.load_path) {
             (Some(id), ..) => Some(id.clone()),
             (None, Some(_), _) => None,
-            (None, None, Some(path)) => archived(engine.probe(), path)?,
+            (None, None, Some(path)) => {
+                let held = manifest(engine.probe(), path)?;
+                held.into_iter().find(|(name, _)| *name == reference.full()).map(|(_, id)| id)
+            }
             (None, None, None) => return Err(Stop::failed("source: load needs `load_path`, an archive that `docker save` made")),
         };
         let same = |found: &Object| id.as_ref().is_none_or(|id| found.value["Id"] == **id);
@@ -424,20 +427,30 @@ impl DockerImage {
     }
 }
 
-/// The id of the image in an archive, where its manifest can be read.
+/// The id of the first image in an archive, where its manifest can be read.
 fn archived(probe: &Probe<'_>, path: &Path) -> Result<Option<String>, Stop> {
+    Ok(manifest(probe, path)?.into_iter().next().map(|(_, id)| id))
+}
+
+/// Names and ids of the images in an archive; empty where its manifest cannot be read, or not yet.
+///
+/// # Errors
+/// When there is no archive.
+pub(super) fn manifest(probe: &Probe<'_>, path: &Path) -> Result<Vec<(String, String)>, Stop> {
     if !probe.exists(path)? {
-        if probe.predicting() {
-            return Ok(None);
-        }
         return Err(Stop::failed(format!("there is no archive {} on the host", path.display())));
     }
     let path = path.display().to_string();
-    let Ok(output) = probe.query(&["tar", "-xOf", &path, "manifest.json"]) else { return Ok(None) };
+    let Ok(output) = probe.query(&["tar", "-xOf", &path, "manifest.json"]) else { return Ok(Vec::new()) };
     let manifest: Json = serde_json::from_str(&output.stdout).unwrap_or_default();
-    let config = manifest[0]["Config"].as_str().unwrap_or_default();
-    let hex = config.trim_end_matches(".json").rsplit('/').next().unwrap_or_default();
-    Ok((hex.len() == 64).then(|| format!("sha256:{hex}")))
+    let mut held = Vec::new();
+    for image in manifest.as_array().into_iter().flatten() {
+        let config = image["Config"].as_str().unwrap_or_default();
+        let hex = config.trim_end_matches(".json").rsplit('/').next().unwrap_or_default();
+        let tags = image["RepoTags"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        held.extend(tags.filter(|_| hex.len() == 64).map(|tag| (tag.to_owned(), format!("sha256:{hex}"))));
+    }
+    Ok(held)
 }
 
 fn push(engine: &Engine<'_, '_>, reference: &Reference) -> Result<HttpRequest, Stop> {
