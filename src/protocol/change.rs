@@ -152,6 +152,8 @@ pub struct HttpRequest {
     pub upload: Option<Blob>,
     /// Body that is a file on the host, instead of one that the controller has.
     pub upload_path: Option<PathBuf>,
+    /// Remove that file afterwards, whatever came of it.
+    pub discard_upload: bool,
     /// Where on the host the body of the answer goes, instead of being returned.
     pub save_to: Option<PathBuf>,
     /// Status codes besides 2xx that are as good as success (304: already so).

@@ -67,6 +67,10 @@ pub fn perform(
     } else {
         once(system, request, upload, progress)
     };
+    if let Some(path) = request.upload_path.as_deref().filter(|_| request.discard_upload) {
+        // What came of the request is the thing to tell; a file that stays is overwritten next time.
+        let _ = system.remove(path);
+    }
     match made {
         Ok(mut applied) => {
             applied.times = (start, system.now());

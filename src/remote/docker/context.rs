@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::build::Build;
 use crate::{
-    protocol::{Change, Map, Run},
+    protocol::{Map, Run},
     remote::{
         Probe, Stop,
         machine::{digest, system::FileKind},
@@ -97,10 +97,10 @@ impl Folder {
         digest(lines.join("\n").as_bytes())
     }
 
-    /// Packs it into an archive under a name of its own; gives the archive and what removes it.
+    /// Packs it into an archive in a folder that belongs to the user alone; gives the command and the archive.
     #[must_use]
-    pub fn pack(&self, root: &Path) -> (Run, PathBuf, Change) {
-        let archive = PathBuf::from(format!("/tmp/.deployer-context-{}.tar", &self.digest()[..16]));
+    pub fn pack(&self, root: &Path, home: &Path) -> (Run, PathBuf) {
+        let archive = home.join(format!(".deployer-context-{}.tar", &self.digest()[..16]));
         let mut list = String::new();
         for path in &self.ignored {
             _ = writeln!(list, "./{path}");
@@ -109,7 +109,7 @@ impl Folder {
         run.argv.extend([archive.display().to_string(), "-C".to_owned(), root.display().to_string(), ".".to_owned()]);
         run.stdin = Some(list);
         run.umask = Some(0o077);
-        (run, archive.clone(), Change::Remove { path: archive })
+        (run, archive)
     }
 }
 

@@ -260,6 +260,41 @@ fn an_upload_goes_out_whole_with_progress() {
 }
 
 #[test]
+fn a_folder_of_the_host_is_built_once_and_its_archive_does_not_stay() {
+    let engine = |labels: &Value| {
+        FakeEngine::new().json("POST /build", 200, "{\"stream\":\"done\"}\n").json(
+            "GET /images/app:latest/json",
+            if labels.is_null() { 404 } else { 200 },
+            &json!({"Id": "sha256:1", "Config": {"Labels": labels}}).to_string(),
+        )
+    };
+    let filled = |host: Fake| {
+        host.file("/src/Dockerfile", "FROM scratch\n").file("/src/app.py", "1").file("/src/.dockerignore", "*.log\n")
+    };
+    let options = json!({"name": "app", "source": "build", "build": {"path": "/src"}});
+    let (host, asked) = engine(&Value::Null).host();
+    let host = filled(host);
+    let outcome = call(&host, &mut Overlay::default(), "docker_image", &options, true);
+    assert_eq!(outcome.verdict, Verdict::Changed);
+    assert!(changes(&asked).is_empty());
+    let built = outcome.predicted.iter().find_map(|change| match change {
+        Change::Http(request) => Some(request.effects[0].value["Config"]["Labels"].clone()),
+        _ => None,
+    });
+    let (host, _) = engine(&built.unwrap()).host();
+    let host = filled(host).file("/src/noise.log", "x");
+    assert_eq!(call(&host, &mut Overlay::default(), "docker_image", &options, true).verdict, Verdict::Unchanged);
+    let host = host.file("/src/app.py", "2");
+    let outcome = call(&host, &mut Overlay::default(), "docker_image", &options, true);
+    assert!(outcome.diffs[0].after.contains("app.py changed"), "{:?}", outcome.diffs);
+    let mut build = request("POST", "/build");
+    build.upload_path = Some("/src/app.py".into());
+    build.discard_upload = true;
+    perform(&host, &build, None, &mut |_, _| {}).unwrap();
+    assert_eq!(host.text("/src/app.py"), None);
+}
+
+#[test]
 fn an_error_in_a_stream_is_a_failure_with_advice() {
     let (host, _) = FakeEngine::new()
         .json("POST /images/create", 200, "{\"status\":\"Pulling\"}\n{\"error\":\"manifest unknown\"}\n")

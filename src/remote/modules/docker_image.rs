@@ -250,7 +250,13 @@ impl DockerImage {
         }
     }
 
-    fn build(&self, engine: &Engine<'_, '_>, reference: &Reference, found: Option<&Object>, plan: &mut Plan) -> Result<(), Stop> {
+    fn build(
+        &self,
+        engine: &Engine<'_, '_>,
+        reference: &Reference,
+        found: Option<&Object>,
+        plan: &mut Plan,
+    ) -> Result<(), Stop> {
         let Some(build) = &self.build else {
             return Err(Stop::failed("source: build needs `build` with the `path` of a folder"));
         };
@@ -284,11 +290,12 @@ impl DockerImage {
                 note(plan, request);
             }
             Some(folder) => {
-                let (pack, archive, remove) = folder.pack(&build.path);
+                let home = PathBuf::from(probe.variable("HOME").unwrap_or_else(|| "/root".to_owned()));
+                let (pack, archive) = folder.pack(&build.path, &home);
                 plan.push(Change::Run(pack));
                 request.upload_path = Some(archive);
+                request.discard_upload = true;
                 note(plan, request);
-                plan.push(remove);
             }
         }
         if probe.predicting() {
@@ -297,7 +304,13 @@ impl DockerImage {
         Ok(())
     }
 
-    fn pull(&self, engine: &Engine<'_, '_>, reference: &Reference, found: Option<&Object>, plan: &mut Plan) -> Result<(), Stop> {
+    fn pull(
+        &self,
+        engine: &Engine<'_, '_>,
+        reference: &Reference,
+        found: Option<&Object>,
+        plan: &mut Plan,
+    ) -> Result<(), Stop> {
         let due = match found {
             None => true,
             Some(found) => self.force_source && !found.predicted && pull::is_newer(engine, reference, &found.value)?,
@@ -310,7 +323,13 @@ impl DockerImage {
         Ok(())
     }
 
-    fn load(&self, engine: &Engine<'_, '_>, reference: &Reference, found: Option<&Object>, plan: &mut Plan) -> Result<(), Stop> {
+    fn load(
+        &self,
+        engine: &Engine<'_, '_>,
+        reference: &Reference,
+        found: Option<&Object>,
+        plan: &mut Plan,
+    ) -> Result<(), Stop> {
         let id = match (&self._image_id, &self._archive, &self.load_path) {
             (Some(id), ..) => Some(id.clone()),
             (None, Some(_), _) => None,
@@ -318,7 +337,9 @@ impl DockerImage {
                 let held = manifest(engine.probe(), path)?;
                 held.into_iter().find(|(name, _)| *name == reference.full()).map(|(_, id)| id)
             }
-            (None, None, None) => return Err(Stop::failed("source: load needs `load_path`, an archive that `docker save` made")),
+            (None, None, None) => {
+                return Err(Stop::failed("source: load needs `load_path`, an archive that `docker save` made"));
+            }
         };
         let same = |found: &Object| id.as_ref().is_none_or(|id| found.value["Id"] == **id);
         if found.is_some_and(same) && !self.force_source {
@@ -333,7 +354,13 @@ impl DockerImage {
         Ok(())
     }
 
-    fn import(&self, engine: &Engine<'_, '_>, reference: &Reference, found: Option<&Object>, plan: &mut Plan) -> Result<(), Stop> {
+    fn import(
+        &self,
+        engine: &Engine<'_, '_>,
+        reference: &Reference,
+        found: Option<&Object>,
+        plan: &mut Plan,
+    ) -> Result<(), Stop> {
         let probe = engine.probe();
         let content = match (&self._archive, &self.import_path) {
             (Some(blob), _) => blob.sha256.clone(),
@@ -341,23 +368,32 @@ impl DockerImage {
                 Err(Stop::Unknown(_)) if probe.predicting() => "(known after apply)".to_owned(),
                 other => other?,
             },
-            (None, None) => return Err(Stop::failed("source: import needs `import_path`, a tar file of a root file system")),
+            (None, None) => {
+                return Err(Stop::failed("source: import needs `import_path`, a tar file of a root file system"));
+            }
         };
-        let changes: Vec<String> =
-            self.changes.iter().map(|change| change.as_str().map_or_else(|| change.to_string(), str::to_owned)).collect();
+        let changes: Vec<String> = self
+            .changes
+            .iter()
+            .map(|change| change.as_str().map_or_else(|| change.to_string(), str::to_owned))
+            .collect();
         let digest = crate::remote::machine::digest(json!([content, changes]).to_string().as_bytes());
         if found.is_some_and(|found| found.value["Config"]["Labels"][ARCHIVE_LABEL] == *digest) && !self.force_source {
             return Ok(());
         }
         Self::told(reference, found, &["the archive or its changes differ".to_owned()], plan);
         let label = format!("LABEL {ARCHIVE_LABEL}={digest}");
-        let mut query = vec![("fromSrc", "-"), ("repo", reference.repository.as_str()), ("tag", reference.tag.as_str())];
+        let mut query =
+            vec![("fromSrc", "-"), ("repo", reference.repository.as_str()), ("tag", reference.tag.as_str())];
         query.extend(changes.iter().chain([&label]).map(|change| ("changes", change.as_str())));
-        query.extend(self.pull.as_ref().and_then(|pull| pull.platform.as_deref()).map(|platform| ("platform", platform)));
+        query.extend(
+            self.pull.as_ref().and_then(|pull| pull.platform.as_deref()).map(|platform| ("platform", platform)),
+        );
         let path = with_query("/images/create", &query);
         let mut request = engine.request("POST", &path, format!("import image {}", reference.full()));
         self.attach(&mut request, self.import_path.as_deref());
-        let predicted = json!({"Id": null, "RepoTags": [reference.full()], "Config": {"Labels": {ARCHIVE_LABEL: digest}}});
+        let predicted =
+            json!({"Id": null, "RepoTags": [reference.full()], "Config": {"Labels": {ARCHIVE_LABEL: digest}}});
         request.effects.push(effect("image", &reference.canonical(), predicted));
         note(plan, request);
         Ok(())
@@ -383,17 +419,24 @@ impl DockerImage {
         let Some(repository) = &self.repository else { return Ok(None) };
         let other = Reference::parse(repository, &self.tag);
         let there = engine.image(&other)?;
-        let same = there.as_ref().is_some_and(|there| {
-            !fresh && found.is_some_and(|found| found.value["Id"] == there.value["Id"])
-        });
+        let same = there
+            .as_ref()
+            .is_some_and(|there| !fresh && found.is_some_and(|found| found.value["Id"] == there.value["Id"]));
         if same || (there.is_some() && !self.force_tag && !fresh) {
             return Ok(Some(other));
         }
-        let path = with_query(&format!("/images/{}/tag", reference.full()), &[("repo", &other.repository), ("tag", &other.tag)]);
+        let path = with_query(
+            &format!("/images/{}/tag", reference.full()),
+            &[("repo", &other.repository), ("tag", &other.tag)],
+        );
         let mut request = engine.request("POST", &path, format!("tag image {} as {}", reference.full(), other.full()));
         let predicted = found.filter(|_| !fresh).map_or_else(|| json!({"Id": null}), |found| found.value.clone());
         request.effects.push(effect("image", &other.canonical(), predicted));
-        plan.diff(format!("image {}", other.full()), if there.is_some() { "another image\n" } else { "absent\n" }, format!("{}\n", reference.full()));
+        plan.diff(
+            format!("image {}", other.full()),
+            if there.is_some() { "another image\n" } else { "absent\n" },
+            format!("{}\n", reference.full()),
+        );
         note(plan, request);
         Ok(Some(other))
     }
@@ -421,7 +464,11 @@ impl DockerImage {
         );
         request.save_to = Some(path.clone());
         request.effects.push(crate::protocol::Effect::new("file", &path.display().to_string(), json!("file")));
-        plan.diff(path.display().to_string(), if there { "another image\n" } else { "" }, format!("{}\n", reference.full()));
+        plan.diff(
+            path.display().to_string(),
+            if there { "another image\n" } else { "" },
+            format!("{}\n", reference.full()),
+        );
         note(plan, request);
         Ok(())
     }
