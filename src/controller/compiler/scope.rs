@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{Batch, magic};
 use crate::controller::{
-    inventory::{VarsKind, Vars, load_vars, vars_files},
+    inventory::{Vars, VarsKind, load_vars, vars_files},
     playbook::{Role, Task, role::layer},
     source::Diagnostics,
     state::{HostState, Run, lock},

@@ -2,6 +2,23 @@
 
 use super::plan::Entry;
 
+pub mod accounts;
+pub mod attributes;
+pub mod checksums;
+mod clock;
+pub mod directories;
+mod edit;
+mod execution;
+mod expression;
+mod globbing;
+mod inspection;
+#[cfg(test)]
+mod rehearsal;
+pub mod replacement;
+mod times;
+mod tree;
+mod words;
+
 /// Declares the modules of this folder and lists what they are called.
 macro_rules! catalog {
     ($($file:ident: $($entry:expr),+;)*) => {
@@ -12,6 +29,10 @@ macro_rules! catalog {
 }
 
 catalog! {
+    assemble: Entry::of::<assemble::Assemble>("assemble");
+    blockinfile: Entry::of::<blockinfile::BlockInFile>("blockinfile");
+    command: Entry::of::<command::Command>("command").portable();
+    copy: Entry::of::<copy::Copy>("copy").portable();
     docker_container: Entry::of::<docker_container::DockerContainer>("docker_container");
     docker_container_exec: Entry::of::<docker_container_exec::DockerContainerExec>("docker_container_exec").unchecked();
     docker_container_info: Entry::of::<docker_container_info::DockerContainerInfo>("docker_container_info");
@@ -27,7 +48,18 @@ catalog! {
     docker_prune: Entry::of::<docker_prune::DockerPrune>("docker_prune").unchecked();
     docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
     docker_volume_info: Entry::of::<docker_volume_info::DockerVolumeInfo>("docker_volume_info");
+    file: Entry::of::<file::File>("file").portable();
+    find: Entry::of::<find::Find>("find");
+    lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
     ping: Entry::of::<ping::Ping>("ping").portable();
+    raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
+    replace: Entry::of::<replace::Replace>("replace");
+    script: Entry::of::<script::Script>("script").portable();
+    shell: Entry::of::<shell::Shell>("shell").portable();
+    slurp: Entry::of::<slurp::Slurp>("slurp");
+    stat: Entry::of::<stat::StatFile>("stat").portable();
+    tempfile: Entry::of::<tempfile::TempFile>("tempfile");
+    unarchive: Entry::of::<unarchive::Unarchive>("unarchive");
 }
 
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.
