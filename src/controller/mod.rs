@@ -22,3 +22,7 @@ pub mod state;
 pub mod compiler;
 
 pub mod scheduler;
+
+pub mod report;
+
+pub mod cli;
