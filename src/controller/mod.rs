@@ -28,3 +28,7 @@ pub mod executor;
 pub mod actions;
 
 pub mod driver;
+
+pub mod report;
+
+pub mod cli;

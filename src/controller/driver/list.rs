@@ -14,7 +14,7 @@ use crate::controller::{
 };
 
 /// A play as it is listed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ListedPlay {
     /// Its name, or its host pattern.
     pub name: String,
