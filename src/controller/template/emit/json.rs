@@ -215,11 +215,8 @@ mod tests {
 
     #[test]
     fn writes_as_json_dumps_does() {
-        let value: Value = serde_json::from_str::<serde_json::Value>(
-            r#"{"b": [1, 2.0, true, null, "é😀\u0001\u007f"], "a": {}, "c": [], "d": 1e16}"#,
-        )
-        .map(Value::from_serialize)
-        .unwrap();
+        let value =
+            read(r#"{"b": [1, 2.0, true, null, "é😀\u0001\u007f"], "a": {}, "c": [], "d": 1e16}"#).unwrap();
         assert_eq!(
             write(&value, &Style::default()).unwrap(),
             "{\"b\": [1, 2.0, true, null, \"\\u00e9\\ud83d\\ude00\\u0001\u{7f}\"], \"a\": {}, \"c\": [], \"d\": 1e+16}"

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn value(json: &str) -> Value {
-        Value::from_serialize(serde_json::from_str::<serde_json::Value>(json).unwrap())
+        super::super::json::read(json).unwrap()
     }
 
     #[test]

@@ -3,12 +3,14 @@
 pub mod arguments;
 mod basics;
 mod collections;
-//W mod combinatorics;
+mod combinatorics;
+mod crypt;
 mod dicts;
-//W mod encode;
-//W mod hashes;
-//W mod markup;
-//W mod math;
+mod encode;
+mod hashes;
+mod markup;
+mod math;
+pub mod moment;
 mod paths;
 pub mod pattern;
 pub mod percent;
@@ -16,8 +18,9 @@ mod regexes;
 mod select;
 mod serial;
 mod sets;
-mod strings;
-//W mod units;
+pub mod strings;
+mod twister;
+mod units;
 mod wrapping;
 pub mod yaml_read;
 
@@ -55,19 +58,19 @@ impl Filter {
 const FAMILIES: &[&[Filter]] = &[
     basics::ALL,
     collections::ALL,
-    //W combinatorics::ALL,
+    combinatorics::ALL,
     dicts::ALL,
-    //W encode::ALL,
-    //W hashes::ALL,
-    //W markup::ALL,
-    //W math::ALL,
+    encode::ALL,
+    hashes::ALL,
+    markup::ALL,
+    math::ALL,
     paths::ALL,
     regexes::ALL,
     select::ALL,
     serial::ALL,
     sets::ALL,
     strings::ALL,
-    //W units::ALL,
+    units::ALL,
     wrapping::ALL,
 ];
 
@@ -95,4 +98,9 @@ fn call(state: &mut State<'_, '_>, filter: &'static Filter, args: Rest<ValueOrKw
         args.refuse_undefined()?;
     }
     (filter.run)(state, &args)
+}
+
+/// Scheme and network location of a URL; `None` if it cannot be taken apart.
+pub(super) fn url_parts(text: &str) -> Option<(String, String)> {
+    encode::Url::split(text).ok().map(|url| (url.scheme, url.netloc))
 }
