@@ -5,3 +5,6 @@ pub mod filters;
 pub mod lookups;
 pub mod methods;
 pub mod tests;
+
+#[cfg(test)]
+mod probes;

@@ -166,12 +166,12 @@ mod tests {
              "- 'yes'\n- '1'\n- ''\n- 'null'\n- 'a: b'\n- '- x'\n- '#c'\n- '@d'\n- '0644'\n- 1e3\n- '12:30'\n"),
             (r#"{"a": {"b": {"c": [1, {"d": null}]}}}"#,
              "a:\n  b:\n    c:\n    - 1\n    - {d: null}\n",
-             "a:\n    b:\n        c:\n        - 1\n        - d: null\n"),
+             "a:\n    b:\n        c:\n        - 1\n        -   d: null\n"),
             (r#"{"m": "line1\nline2\n", "u": "é😀", "f": 1e16, "t": true}"#,
              "{f: 1.0e+16, m: 'line1\n\n    line2\n\n    ', t: true, u: é😀}\n",
              "f: 1.0e+16\nm: 'line1\n\n    line2\n\n    '\nt: true\nu: é😀\n"),
             ("{}", "{}\n", "{}\n"),
-            (r#""foo""#, "foo\n...\n", "foo\n...\n"),
+            (r#""foo""#, "foo\n", "foo\n"),
         ];
         for (source, terse, verbose) in table {
             assert_eq!(write(&value(source), &Style::default()).unwrap(), terse, "{source}");

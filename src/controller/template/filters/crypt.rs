@@ -57,7 +57,7 @@ pub fn hash(scheme: Scheme, password: &[u8], settings: &Settings) -> Result<Stri
         Scheme::Md5 => Ok(format!("$1${salt}${}", md5(password, salt.as_bytes()))),
         Scheme::Bcrypt => bcrypt(password, &salt, settings),
         Scheme::Sha256 | Scheme::Sha512 => {
-            let rounds = settings.rounds.unwrap_or(5000);
+            let rounds = settings.rounds.unwrap_or(if scheme == Scheme::Sha512 { 656_000 } else { 535_000 });
             let rounds = u32::try_from(rounds).ok().filter(|rounds| (1000..=999_999_999).contains(rounds));
             let rounds = rounds.ok_or_else(|| invalid("Could not hash the secret. Rounds must lie between 1000 and 999999999"))?;
             let params = Params::new(rounds).map_err(|_| invalid("Could not hash the secret."))?;

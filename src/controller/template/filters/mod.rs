@@ -21,7 +21,7 @@ mod sets;
 pub mod strings;
 mod twister;
 mod units;
-mod wrapping;
+pub mod wrapping;
 pub mod yaml_read;
 
 use minijinja::value::{Rest, ValueOrKwargs};

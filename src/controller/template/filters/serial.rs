@@ -12,9 +12,9 @@ const JSON: &str = "value profile vault_to_text preprocess_unsafe indent sort_ke
                     check_circular allow_nan";
 const NICE_JSON: &str = "value indent sort_keys profile vault_to_text preprocess_unsafe separators ensure_ascii \
                          skipkeys check_circular allow_nan";
-const YAML: &str = "value default_flow_style indent width sort_keys allow_unicode explicit_start explicit_end \
+const YAML: &str = "value default_flow_style indent width sort_keys explicit_start explicit_end \
                     default_style canonical encoding line_break version tags";
-const NICE_YAML: &str = "value indent default_flow_style width sort_keys allow_unicode explicit_start explicit_end \
+const NICE_YAML: &str = "value indent default_flow_style width sort_keys explicit_start explicit_end \
                          default_style canonical encoding line_break version tags";
 
 pub(super) const ALL: &[Filter] = &[
@@ -26,7 +26,7 @@ pub(super) const ALL: &[Filter] = &[
     Filter::new("to_nice_yaml", NICE_YAML, |_, args| to_yaml(args, true)),
     Filter::new("from_yaml", "data", from_yaml),
     Filter::new("from_yaml_all", "data", from_yaml_all),
-    Filter::new("pprint", "value", |_, args| args.need("value").map(|value| Value::from(super::wrapping::pretty(value)))),
+    Filter::new("pprint", "value", |_, args| args.need("value").map(|value| Value::from(python::repr(value)))),
 ];
 
 type Outcome = Result<Value, Error>;
@@ -92,7 +92,6 @@ fn to_yaml(args: &Arguments, nice: bool) -> Outcome {
         };
     }
     style.sort_keys = args.flag_or("sort_keys", true);
-    style.unicode = args.flag_or("allow_unicode", true);
     style.explicit_start = args.flag("explicit_start");
     style.explicit_end = args.flag("explicit_end");
     style.scalars = args.some("default_style").and_then(|style| python::text(style).chars().next());

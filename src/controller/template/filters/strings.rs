@@ -121,7 +121,7 @@ pub(in super::super) fn split_text(text: &str, separator: Option<&str>, most: Op
             let (mut words, mut left) = (Vec::new(), text.trim_start());
             while !left.is_empty() {
                 if words.len() == most {
-                    words.push(left.trim_end().to_owned());
+                    words.push(left.to_owned());
                     break;
                 }
                 let end = left.find(char::is_whitespace).unwrap_or(left.len());

@@ -5,7 +5,7 @@ use minijinja::{Error, State, Value};
 
 use super::super::emit::python;
 use super::Filter;
-use super::arguments::{Arguments, invalid, items};
+use super::arguments::{Arguments, invalid};
 
 pub(super) const ALL: &[Filter] = &[
     Filter::new("indent", "s width first blank", indent),
@@ -71,20 +71,24 @@ fn wordwrap(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     Ok(Value::from(wrapped.join(&separator)))
 }
 
-/// Words and the blanks between them; hyphenated words come apart after their hyphens.
+/// Words and the blanks between them; hyphenated words come apart where two letters stand on both sides.
 fn chunks(line: &str, hyphens: bool) -> Vec<String> {
+    let characters: Vec<char> = line.chars().collect();
+    let word = |at: usize| characters.get(at).is_some_and(|character| character.is_alphanumeric() || *character == '_');
+    let letter = |at: usize| word(at) && characters.get(at).is_some_and(|character| !character.is_numeric());
     let mut chunks: Vec<String> = Vec::new();
-    let mut blank = None;
-    let mut previous = [' '; 2];
-    for character in line.chars() {
-        let is_blank = character.is_whitespace();
-        let after_hyphen = hyphens && previous[1] == '-' && previous[0].is_alphabetic() && character.is_alphabetic();
+    for (at, character) in characters.iter().enumerate() {
+        let hyphenated = hyphens
+            && at >= 3
+            && characters[at - 1] == '-'
+            && letter(at - 2)
+            && word(at - 3)
+            && word(at)
+            && (at + 1..characters.len()).take_while(|next| word(*next)).any(letter);
         match chunks.last_mut() {
-            Some(last) if blank == Some(is_blank) && !after_hyphen => last.push(character),
+            Some(last) if !hyphenated && characters[at - 1].is_whitespace() == character.is_whitespace() => last.push(*character),
             _ => chunks.push(character.to_string()),
         }
-        blank = Some(is_blank);
-        previous = [previous[1], character];
     }
     chunks
 }
@@ -108,11 +112,13 @@ fn wrap(line: &str, width: usize, break_long: bool, hyphens: bool) -> Vec<String
         if let Some(chunk) = rest.front().filter(|chunk| size(chunk) > width).cloned() {
             let room = width - used;
             if break_long {
-                if room > 0 {
-                    let cut = chunk.char_indices().nth(room).map_or(chunk.len(), |(index, _)| index);
-                    current.push(chunk[..cut].to_owned());
-                    rest[0] = chunk[cut..].to_owned();
+                let mut cut = chunk.char_indices().nth(room).map_or(chunk.len(), |(index, _)| index);
+                if let Some(hyphen) = chunk[..cut].rfind('-').filter(|at| hyphens && chunk[..*at].contains(|c| c != '-')) {
+                    cut = hyphen + 1;
                 }
+                // Even nothing counts as a piece, so blanks before it stay.
+                current.push(chunk[..cut].to_owned());
+                rest[0] = chunk[cut..].to_owned();
             } else if current.is_empty() {
                 current.extend(rest.pop_front());
             }
@@ -146,58 +152,4 @@ fn truncate(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     }
     let words = kept.rsplit_once(' ').map_or(kept.as_str(), |(words, _)| words);
     Ok(Value::from(format!("{words}{end}")))
-}
-
-const PRETTY_WIDTH: usize = 80;
-
-/// `pprint.pformat`: on one line where it fits in 80 columns, else one item a line; dictionaries sorted by key.
-pub(super) fn pretty(value: &Value) -> String {
-    let mut out = String::new();
-    write_pretty(value, 0, 0, &mut out);
-    out
-}
-
-fn write_pretty(value: &Value, indent: usize, allowance: usize, out: &mut String) {
-    let flat = python::repr(&sorted(value));
-    let fits = flat.chars().count() <= PRETTY_WIDTH.saturating_sub(indent + allowance);
-    match value.kind() {
-        ValueKind::Map if !fits => {
-            out.push('{');
-            let mut entries = python::pairs(value);
-            entries.sort_by(|left, right| left.0.cmp(&right.0));
-            for (index, (key, item)) in entries.iter().enumerate() {
-                let last = index + 1 == entries.len();
-                let key = python::repr(key);
-                out.push_str(&key);
-                out.push_str(": ");
-                write_pretty(item, indent + key.chars().count() + 3, if last { allowance + 1 } else { 1 }, out);
-                out.push_str(&if last { String::new() } else { format!(",\n{}", " ".repeat(indent + 1)) });
-            }
-            out.push('}');
-        }
-        ValueKind::Seq | ValueKind::Iterable if !fits => {
-            let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
-            out.push(open);
-            let list = items(value).unwrap_or_default();
-            for (index, item) in list.iter().enumerate() {
-                let last = index + 1 == list.len();
-                write_pretty(item, indent + 1, if last { allowance + 1 } else { 1 }, out);
-                out.push_str(&if last { String::new() } else { format!(",\n{}", " ".repeat(indent + 1)) });
-            }
-            out.push(close);
-        }
-        _ => out.push_str(&flat),
-    }
-}
-
-fn sorted(value: &Value) -> Value {
-    match value.kind() {
-        ValueKind::Map => {
-            let mut entries = python::pairs(value);
-            entries.sort_by(|left, right| left.0.cmp(&right.0));
-            Value::from_pairs(entries.into_iter().map(|(key, item)| (key, sorted(&item))))
-        }
-        ValueKind::Seq if !value.is_tuple() => items(value).unwrap_or_default().iter().map(sorted).collect(),
-        _ => value.clone(),
-    }
 }
