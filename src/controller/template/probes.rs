@@ -47,6 +47,7 @@ fn expressions_give_what_ansible_gives() {
 #[test]
 fn qualified_names_work() {
     let env = environment();
-    let value = env.compile_expression("'a' | ansible.builtin.upper is ansible.builtin.match('A')").unwrap().eval(()).unwrap();
+    let value =
+        env.compile_expression("'a' | ansible.builtin.upper is ansible.builtin.match('A')").unwrap().eval(()).unwrap();
     assert!(value.is_true());
 }

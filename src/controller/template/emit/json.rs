@@ -144,8 +144,8 @@ pub fn read(text: &str) -> Result<Value, Error> {
         "-Infinity" => return Ok(Value::from(f64::NEG_INFINITY)),
         _ => {}
     }
-    let tree: serde_json::Value =
-        serde_json::from_str(text).map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("not JSON: {error}")))?;
+    let tree: serde_json::Value = serde_json::from_str(text)
+        .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("not JSON: {error}")))?;
     Ok(from_tree(tree))
 }
 
@@ -215,8 +215,7 @@ mod tests {
 
     #[test]
     fn writes_as_json_dumps_does() {
-        let value =
-            read(r#"{"b": [1, 2.0, true, null, "é😀\u0001\u007f"], "a": {}, "c": [], "d": 1e16}"#).unwrap();
+        let value = read(r#"{"b": [1, 2.0, true, null, "é😀\u0001\u007f"], "a": {}, "c": [], "d": 1e16}"#).unwrap();
         assert_eq!(
             write(&value, &Style::default()).unwrap(),
             "{\"b\": [1, 2.0, true, null, \"\\u00e9\\ud83d\\ude00\\u0001\u{7f}\"], \"a\": {}, \"c\": [], \"d\": 1e+16}"

@@ -49,7 +49,9 @@ pub fn resolve(text: &str) -> Scalar {
 }
 
 static INT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$")
+    pattern(
+        r"^(?:[-+]?0b[0-1_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+)$",
+    )
 });
 static FLOAT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(

@@ -45,10 +45,7 @@ impl Default for Style {
 
 /// Writes one document. Fails on undefined values.
 pub fn write(value: &Value, style: &Style) -> Result<String, Error> {
-    let mut events = vec![
-        Event::stream_start(Encoding::Utf8),
-        Event::document_start(None, &[], !style.explicit_start),
-    ];
+    let mut events = vec![Event::stream_start(Encoding::Utf8), Event::document_start(None, &[], !style.explicit_start)];
     represent(value, style, &mut events)?;
     events.push(Event::document_end(!style.explicit_end));
     events.push(Event::stream_end());
@@ -118,9 +115,7 @@ fn scalar(value: &Value, style: &Style) -> Result<(Event, bool), Error> {
         ValueKind::None => ("tag:yaml.org,2002:null", "null".to_owned()),
         ValueKind::Bool => ("tag:yaml.org,2002:bool", value.is_true().to_string()),
         ValueKind::Number if value.is_integer() => ("tag:yaml.org,2002:int", value.to_string()),
-        ValueKind::Number => {
-            ("tag:yaml.org,2002:float", float(f64::try_from(value.clone()).unwrap_or(f64::NAN)))
-        }
+        ValueKind::Number => ("tag:yaml.org,2002:float", float(f64::try_from(value.clone()).unwrap_or(f64::NAN))),
         _ => ("tag:yaml.org,2002:str", python::text(value)),
     };
     let string = tag == "tag:yaml.org,2002:str";
@@ -161,15 +156,21 @@ mod tests {
         let nice = Style { indent: 4, flow: Some(false), ..Style::default() };
         let table = [
             (r#"{"b": 1, "a": [1, 2]}"#, "a: [1, 2]\nb: 1\n", "a:\n- 1\n- 2\nb: 1\n"),
-            (r##"["yes", "1", "", "null", "a: b", "- x", "#c", "@d", "0644", "1e3", "12:30"]"##,
-             "['yes', '1', '', 'null', 'a: b', '- x', '#c', '@d', '0644', 1e3, '12:30']\n",
-             "- 'yes'\n- '1'\n- ''\n- 'null'\n- 'a: b'\n- '- x'\n- '#c'\n- '@d'\n- '0644'\n- 1e3\n- '12:30'\n"),
-            (r#"{"a": {"b": {"c": [1, {"d": null}]}}}"#,
-             "a:\n  b:\n    c:\n    - 1\n    - {d: null}\n",
-             "a:\n    b:\n        c:\n        - 1\n        -   d: null\n"),
-            (r#"{"m": "line1\nline2\n", "u": "é😀", "f": 1e16, "t": true}"#,
-             "{f: 1.0e+16, m: 'line1\n\n    line2\n\n    ', t: true, u: é😀}\n",
-             "f: 1.0e+16\nm: 'line1\n\n    line2\n\n    '\nt: true\nu: é😀\n"),
+            (
+                r##"["yes", "1", "", "null", "a: b", "- x", "#c", "@d", "0644", "1e3", "12:30"]"##,
+                "['yes', '1', '', 'null', 'a: b', '- x', '#c', '@d', '0644', 1e3, '12:30']\n",
+                "- 'yes'\n- '1'\n- ''\n- 'null'\n- 'a: b'\n- '- x'\n- '#c'\n- '@d'\n- '0644'\n- 1e3\n- '12:30'\n",
+            ),
+            (
+                r#"{"a": {"b": {"c": [1, {"d": null}]}}}"#,
+                "a:\n  b:\n    c:\n    - 1\n    - {d: null}\n",
+                "a:\n    b:\n        c:\n        - 1\n        -   d: null\n",
+            ),
+            (
+                r#"{"m": "line1\nline2\n", "u": "é😀", "f": 1e16, "t": true}"#,
+                "{f: 1.0e+16, m: 'line1\n\n    line2\n\n    ', t: true, u: é😀}\n",
+                "f: 1.0e+16\nm: 'line1\n\n    line2\n\n    '\nt: true\nu: é😀\n",
+            ),
             ("{}", "{}\n", "{}\n"),
             (r#""foo""#, "foo\n", "foo\n"),
         ];

@@ -159,7 +159,9 @@ pub fn items(value: &Value) -> Result<Vec<Value>, Error> {
         return Err(error);
     }
     match value.kind() {
-        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::String => value.try_iter()?.checked().collect(),
+        ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::String => {
+            value.try_iter()?.checked().collect()
+        }
         _ => Err(invalid(format!("'{}' object is not iterable", python::type_name(value)))),
     }
 }

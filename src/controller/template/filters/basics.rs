@@ -97,7 +97,7 @@ fn truncated(number: f64) -> Option<Value> {
 }
 
 /// `int(text, base)` of Python: blanks around, a sign, underscores between digits, a prefix that fits the base.
-pub(super) fn parse_int(text: &str, base: i64) -> Option<i128> {
+pub(in super::super) fn parse_int(text: &str, base: i64) -> Option<i128> {
     let text = text.trim();
     let (sign, digits) = match text.as_bytes().first()? {
         b'-' => (-1, &text[1..]),

@@ -8,7 +8,9 @@ use minijinja::{Error, State, Value};
 
 use super::super::emit::python;
 use super::Filter;
-use super::arguments::{Arguments, attribute, equal, integer, invalid, is_list, items, number, order, sort_by_key, undefined};
+use super::arguments::{
+    Arguments, attribute, equal, integer, invalid, is_list, items, number, order, sort_by_key, undefined,
+};
 
 pub(super) const ALL: &[Filter] = &[
     Filter::new("sort", "value reverse case_sensitive attribute", sort),
@@ -38,7 +40,9 @@ fn key(item: &Value, path: Option<&Value>, case_sensitive: bool) -> Outcome {
 
 fn fold(value: Value, case_sensitive: bool) -> Value {
     match value.as_str() {
-        Some(text) if !case_sensitive && value.kind() == minijinja::value::ValueKind::String => Value::from(text.to_lowercase()),
+        Some(text) if !case_sensitive && value.kind() == minijinja::value::ValueKind::String => {
+            Value::from(text.to_lowercase())
+        }
         _ => value,
     }
 }
@@ -122,14 +126,19 @@ fn groupby(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
             _ => groups.push((by, grouper, vec![item])),
         }
     }
-    Ok(groups.into_iter().map(|(_, grouper, list)| Value::from_object(Group { grouper, list: Value::from(list) })).collect())
+    Ok(groups
+        .into_iter()
+        .map(|(_, grouper, list)| Value::from_object(Group { grouper, list: Value::from(list) }))
+        .collect())
 }
 
 fn unique(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let list = args.list("a")?;
     // Lists and dictionaries have no hash; with one among the items letter case counts after all.
     let path = args.some("attribute");
-    let hashable = list.iter().all(|item| path.is_some() || !(is_list(item) && !item.is_tuple() || item.kind() == minijinja::value::ValueKind::Map));
+    let hashable = list.iter().all(|item| {
+        path.is_some() || !(is_list(item) && !item.is_tuple() || item.kind() == minijinja::value::ValueKind::Map)
+    });
     distinct(list, args.flag("case_sensitive") || !hashable, path).map(Value::from)
 }
 
@@ -212,7 +221,13 @@ fn sum(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 fn plus(left: &Value, right: &Value) -> Outcome {
-    let whole = |value: &Value| if value.is_integer() || value.kind() == minijinja::value::ValueKind::Bool { i128::try_from(value.clone()).ok().or_else(|| Some(i128::from(value.is_true()))) } else { None };
+    let whole = |value: &Value| {
+        if value.is_integer() || value.kind() == minijinja::value::ValueKind::Bool {
+            i128::try_from(value.clone()).ok().or_else(|| Some(i128::from(value.is_true())))
+        } else {
+            None
+        }
+    };
     if let (Some(left), Some(right)) = (whole(left), whole(right)) {
         return left.checked_add(right).map(integer).ok_or_else(|| invalid("the sum is too large"));
     }
@@ -233,7 +248,12 @@ fn flatten(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 /// Appends the items of nested lists, down to `levels` below the first, nulls dropped when asked.
-pub(in super::super) fn flatten_into(list: &[Value], levels: Option<i64>, skip_nulls: bool, out: &mut Vec<Value>) -> Result<(), Error> {
+pub(in super::super) fn flatten_into(
+    list: &[Value],
+    levels: Option<i64>,
+    skip_nulls: bool,
+    out: &mut Vec<Value>,
+) -> Result<(), Error> {
     for item in list {
         let null = item.is_none() || matches!(item.as_str(), Some("None" | "null"));
         if skip_nulls && null {
@@ -249,7 +269,8 @@ pub(in super::super) fn flatten_into(list: &[Value], levels: Option<i64>, skip_n
 }
 
 fn batch(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
-    let size = args.size("linecount")?.filter(|size| *size > 0).ok_or_else(|| invalid("batch() needs a positive size"))?;
+    let size =
+        args.size("linecount")?.filter(|size| *size > 0).ok_or_else(|| invalid("batch() needs a positive size"))?;
     let list = args.list("value")?;
     let rows = list.chunks(size).map(|row| {
         let mut row = row.to_vec();
@@ -262,7 +283,8 @@ fn batch(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 fn slice(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
-    let count = args.size("slices")?.filter(|count| *count > 0).ok_or_else(|| invalid("slice() needs a positive number"))?;
+    let count =
+        args.size("slices")?.filter(|count| *count > 0).ok_or_else(|| invalid("slice() needs a positive number"))?;
     let list = args.list("value")?;
     let (each, extra) = (list.len() / count, list.len() % count);
     let mut start = 0;

@@ -53,7 +53,8 @@ fn zip(args: &Arguments, longest: bool) -> Outcome {
 fn product(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     refuse_others(args, "repeat")?;
     let once = args.rest().iter().map(items).collect::<Result<Vec<_>, _>>()?;
-    let repeat = option(args, "repeat").map_or(Some(1), Value::as_usize).ok_or_else(|| invalid("repeat must be an integer"))?;
+    let repeat =
+        option(args, "repeat").map_or(Some(1), Value::as_usize).ok_or_else(|| invalid("repeat must be an integer"))?;
     let mut lists = Vec::new();
     for _ in 0..repeat.min(64) {
         lists.extend(once.iter().cloned());
@@ -68,7 +69,10 @@ pub(in super::super) fn cartesian(lists: &[Vec<Value>]) -> Result<Vec<Vec<Value>
         if rows.len().saturating_mul(list.len()) > MOST {
             return Err(invalid("the product has more than a million rows"));
         }
-        rows = rows.iter().flat_map(|row| list.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat())).collect();
+        rows = rows
+            .iter()
+            .flat_map(|row| list.iter().map(|item| [row.as_slice(), std::slice::from_ref(item)].concat()))
+            .collect();
     }
     Ok(rows)
 }

@@ -5,8 +5,8 @@ use base64::alphabet::BCRYPT;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use md5::Md5;
 use minijinja::Error;
-use sha2::Digest;
 use sha_crypt::Params;
+use sha2::Digest;
 
 use super::arguments::invalid;
 
@@ -48,10 +48,13 @@ pub fn hash(scheme: Scheme, password: &[u8], settings: &Settings) -> Result<Stri
         Scheme::Sha256 | Scheme::Sha512 => (16, 16),
         Scheme::Bcrypt => (22, 22),
     };
-    let salt = settings.salt.clone().unwrap_or_else(|| random_salt(settings.salt_size.unwrap_or(default_size).min(longest)));
+    let salt =
+        settings.salt.clone().unwrap_or_else(|| random_salt(settings.salt_size.unwrap_or(default_size).min(longest)));
     let fits = if scheme == Scheme::Bcrypt { salt.len() == longest } else { salt.len() <= longest };
     if !fits || !salt.bytes().all(|byte| ALPHABET.contains(&byte)) {
-        return Err(invalid(format!("Could not hash the secret. The salt must be at most {longest} characters of ./0-9A-Za-z")));
+        return Err(invalid(format!(
+            "Could not hash the secret. The salt must be at most {longest} characters of ./0-9A-Za-z"
+        )));
     }
     match scheme {
         Scheme::Md5 => Ok(format!("$1${salt}${}", md5(password, salt.as_bytes()))),
@@ -59,7 +62,8 @@ pub fn hash(scheme: Scheme, password: &[u8], settings: &Settings) -> Result<Stri
         Scheme::Sha256 | Scheme::Sha512 => {
             let rounds = settings.rounds.unwrap_or(if scheme == Scheme::Sha512 { 656_000 } else { 535_000 });
             let rounds = u32::try_from(rounds).ok().filter(|rounds| (1000..=999_999_999).contains(rounds));
-            let rounds = rounds.ok_or_else(|| invalid("Could not hash the secret. Rounds must lie between 1000 and 999999999"))?;
+            let rounds = rounds
+                .ok_or_else(|| invalid("Could not hash the secret. Rounds must lie between 1000 and 999999999"))?;
             let params = Params::new(rounds).map_err(|_| invalid("Could not hash the secret."))?;
             let named = if rounds == 5000 { String::new() } else { format!("rounds={rounds}$") };
             let (ident, digest) = if scheme == Scheme::Sha256 {
@@ -88,7 +92,8 @@ fn bcrypt(password: &[u8], salt: &str, settings: &Settings) -> Result<String, Er
         other => return Err(invalid(format!("Could not hash the secret. Unknown ident '{other}'"))),
     };
     let cost = u32::try_from(settings.rounds.unwrap_or(12)).unwrap_or(0);
-    let parts = bcrypt::hash_with_salt(password, cost, raw).map_err(|error| invalid(format!("Could not hash the secret. {error}")))?;
+    let parts = bcrypt::hash_with_salt(password, cost, raw)
+        .map_err(|error| invalid(format!("Could not hash the secret. {error}")))?;
     Ok(parts.format_for_version(version))
 }
 

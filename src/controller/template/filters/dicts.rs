@@ -71,7 +71,10 @@ fn combine(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
             return Err(error);
         }
         if !is_map(term) {
-            let message = format!("failed to combine variables, expected dicts but got a {}", python::repr(&Value::from(python::type_name(term))));
+            let message = format!(
+                "failed to combine variables, expected dicts but got a {}",
+                python::repr(&Value::from(python::type_name(term)))
+            );
             return Err(invalid(message));
         }
         merged = merge(merged, python::pairs(term), recursive, lists)?;
@@ -98,7 +101,9 @@ fn merge(mut low: Entries, high: Entries, recursive: bool, lists: Lists) -> Resu
 
 fn merge_lists(low: &Value, high: &Value, lists: Lists) -> Outcome {
     let (old, new) = (items(low)?, items(high)?);
-    let fresh = |old: Vec<Value>| old.into_iter().filter(|item| !new.iter().any(|other| equal(item, other))).collect::<Vec<_>>();
+    let fresh = |old: Vec<Value>| {
+        old.into_iter().filter(|item| !new.iter().any(|other| equal(item, other))).collect::<Vec<_>>()
+    };
     Ok(match lists {
         Lists::Replace => high.clone(),
         Lists::Keep => low.clone(),
@@ -131,7 +136,8 @@ fn items2dict(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
             let message = format!("items2dict requires a list of dictionaries, got {} instead.", python::repr(value));
             return Err(invalid(message));
         }
-        let (key, entry) = (item.get_item(&Value::from(key_name.as_str()))?, item.get_item(&Value::from(value_name.as_str()))?);
+        let (key, entry) =
+            (item.get_item(&Value::from(key_name.as_str()))?, item.get_item(&Value::from(value_name.as_str()))?);
         if key.is_undefined() || entry.is_undefined() {
             return Err(invalid(format!(
                 "items2dict requires each dictionary in the list to contain the keys '{key_name}' and '{value_name}', got {} instead.",

@@ -39,9 +39,11 @@ fn encoded(value: &Value, encoding: &str) -> Result<Vec<u8>, Error> {
         "utf-16-be" | "utf-16be" => Ok(text.encode_utf16().flat_map(u16::to_be_bytes).collect()),
         "utf-16" => Ok([0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()),
         "ascii" | "us-ascii" if text.is_ascii() => Ok(text.into_bytes()),
-        "latin-1" | "latin1" | "iso-8859-1" => {
-            text.chars().map(|character| u8::try_from(u32::from(character))).collect::<Result<_, _>>().map_err(|_| unfit(encoding))
-        }
+        "latin-1" | "latin1" | "iso-8859-1" => text
+            .chars()
+            .map(|character| u8::try_from(u32::from(character)))
+            .collect::<Result<_, _>>()
+            .map_err(|_| unfit(encoding)),
         "ascii" | "us-ascii" => Err(unfit(encoding)),
         _ => Err(invalid(format!("unknown encoding: {encoding}"))),
     }
@@ -85,7 +87,10 @@ fn b64decode(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     // Characters outside the alphabet, line breaks above all, are passed over.
     let url_safe = args.flag("urlsafe");
     let extra: &[char] = if url_safe { &['-', '_', '+', '/'] } else { &['+', '/'] };
-    let mut clean: String = text.chars().filter(|character| character.is_ascii_alphanumeric() || extra.contains(character) || *character == '=').collect();
+    let mut clean: String = text
+        .chars()
+        .filter(|character| character.is_ascii_alphanumeric() || extra.contains(character) || *character == '=')
+        .collect();
     if url_safe {
         clean = clean.replace('+', "-").replace('/', "_");
     }
@@ -153,7 +158,11 @@ pub(in super::super) struct Url {
 
 impl Url {
     pub(in super::super) fn split(text: &str) -> Result<Self, Error> {
-        let clean: String = text.trim_start_matches(|character: char| character <= ' ').chars().filter(|character| !matches!(character, '\t' | '\r' | '\n')).collect();
+        let clean: String = text
+            .trim_start_matches(|character: char| character <= ' ')
+            .chars()
+            .filter(|character| !matches!(character, '\t' | '\r' | '\n'))
+            .collect();
         let mut rest = clean.as_str();
         let mut url = Self::default();
         if let Some((scheme, tail)) = rest.split_once(':') {
@@ -182,14 +191,20 @@ impl Url {
     /// User, password, host and port of the network location.
     fn authority(&self) -> Result<[Value; 4], Error> {
         let none = || Value::from(());
-        let (user, host) = self.netloc.rsplit_once('@').map_or((None, self.netloc.as_str()), |(user, host)| (Some(user), host));
-        let (name, password) = user.map_or((None, None), |user| user.split_once(':').map_or((Some(user), None), |(name, password)| (Some(name), Some(password))));
+        let (user, host) =
+            self.netloc.rsplit_once('@').map_or((None, self.netloc.as_str()), |(user, host)| (Some(user), host));
+        let (name, password) = user.map_or((None, None), |user| {
+            user.split_once(':').map_or((Some(user), None), |(name, password)| (Some(name), Some(password)))
+        });
         let (host, port) = match host.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
             Some((inner, tail)) => (inner, tail.strip_prefix(':')),
             None => host.split_once(':').map_or((host, None), |(host, port)| (host, Some(port))),
         };
         let port = match port.filter(|port| !port.is_empty()) {
-            Some(port) => Value::from(port.parse::<u16>().map_err(|_| invalid(format!("Port could not be cast to integer value as '{port}'")))?),
+            Some(port) => Value::from(
+                port.parse::<u16>()
+                    .map_err(|_| invalid(format!("Port could not be cast to integer value as '{port}'")))?,
+            ),
             None => none(),
         };
         let host = if host.is_empty() { none() } else { Value::from(host.to_lowercase()) };

@@ -48,8 +48,9 @@ fn digest(data: &str, kind: &str) -> Outcome {
 
 fn to_uuid(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let namespace = args.text_or("namespace", NAMESPACE);
-    let parsed = Uuid::parse_str(&namespace)
-        .map_err(|_| invalid(format!("Invalid value '{namespace}' for 'namespace': badly formed hexadecimal UUID string")))?;
+    let parsed = Uuid::parse_str(&namespace).map_err(|_| {
+        invalid(format!("Invalid value '{namespace}' for 'namespace': badly formed hexadecimal UUID string"))
+    })?;
     Ok(Value::from(Uuid::new_v5(&parsed, args.text("string")?.as_bytes()).to_string()))
 }
 

@@ -10,7 +10,9 @@ use super::pattern::Pattern;
 pub(super) const ALL: &[Filter] = &[
     Filter::new("escape", "s", escape),
     Filter::new("e", "s", escape),
-    Filter::new("forceescape", "value", |_, args| args.text("value").map(|text| Value::from_safe_string(escaped(&text)))),
+    Filter::new("forceescape", "value", |_, args| {
+        args.text("value").map(|text| Value::from_safe_string(escaped(&text)))
+    }),
     Filter::new("safe", "value", |_, args| args.text("value").map(Value::from_safe_string)),
     Filter::new("striptags", "value", striptags),
     Filter::new("xmlattr", "d autospace", xmlattr),

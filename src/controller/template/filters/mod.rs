@@ -1,17 +1,17 @@
 //! The catalogue of filters: every name of `ansible.builtin` and of Jinja, short and qualified.
 
 pub mod arguments;
-mod basics;
-mod collections;
-mod combinatorics;
-mod crypt;
+pub mod basics;
+pub mod collections;
+pub mod combinatorics;
+pub mod crypt;
 mod dicts;
 mod encode;
 mod hashes;
 mod markup;
 mod math;
 pub mod moment;
-mod paths;
+pub mod paths;
 pub mod pattern;
 pub mod percent;
 mod regexes;
@@ -19,7 +19,7 @@ mod select;
 mod serial;
 mod sets;
 pub mod strings;
-mod twister;
+pub mod twister;
 mod units;
 pub mod wrapping;
 pub mod yaml_read;

@@ -26,9 +26,7 @@ pub struct Span(pub i128);
 impl Moment {
     /// The span from another moment to this one.
     pub fn since(self, other: Self) -> Span {
-        let nanoseconds = |moment: Self| {
-            TimeZone::UTC.to_timestamp(moment.0).map_or(0, Timestamp::as_nanosecond)
-        };
+        let nanoseconds = |moment: Self| TimeZone::UTC.to_timestamp(moment.0).map_or(0, Timestamp::as_nanosecond);
         Span((nanoseconds(self) - nanoseconds(other)) / 1000)
     }
 
@@ -133,11 +131,17 @@ fn seconds(microseconds: i128) -> f64 {
 pub(super) fn to_datetime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let text = args.text("string")?;
     let format = args.text_or("format", "%Y-%m-%d %H:%M:%S");
-    let wrong = || invalid(format!("time data {} does not match format {}", python::quoted(&text), python::quoted(&format)));
+    let wrong =
+        || invalid(format!("time data {} does not match format {}", python::quoted(&text), python::quoted(&format)));
     let parsed = jiff::fmt::strtime::parse(&format, &text).map_err(|_| wrong())?;
     let date = match parsed.to_date() {
         Ok(date) => date,
-        Err(_) => jiff::civil::Date::new(parsed.year().unwrap_or(1900), parsed.month().unwrap_or(1), parsed.day().unwrap_or(1)).map_err(|_| wrong())?,
+        Err(_) => jiff::civil::Date::new(
+            parsed.year().unwrap_or(1900),
+            parsed.month().unwrap_or(1),
+            parsed.day().unwrap_or(1),
+        )
+        .map_err(|_| wrong())?,
     };
     let time = parsed.to_time().unwrap_or_else(|_| jiff::civil::Time::midnight());
     Ok(Value::from_object(Moment(date.to_datetime(time))))
@@ -148,7 +152,8 @@ pub(super) fn strftime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let now = match args.some("second") {
         None => Timestamp::now(),
         Some(second) => {
-            let parsed = number(second).or_else(|| if second.kind() == ValueKind::String { parse_float(second.as_str()?) } else { None });
+            let parsed = number(second)
+                .or_else(|| if second.kind() == ValueKind::String { parse_float(second.as_str()?) } else { None });
             let wrong = || invalid(format!("Invalid value for epoch value ({})", python::text(second)));
             let epoch = parsed.filter(|epoch| epoch.is_finite() && epoch.abs() < 2e11).ok_or_else(wrong)?;
             #[expect(clippy::cast_possible_truncation, reason = "bounded above")]

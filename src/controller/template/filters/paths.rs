@@ -50,7 +50,9 @@ pub(in super::super) fn expanduser(path: &str) -> String {
     let Some(rest) = path.strip_prefix('~') else { return path.to_owned() };
     let (user, tail) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
     let home = if user.is_empty() {
-        std::env::var("HOME").ok().or_else(|| home_of(|fields| fields[2] == rustix::process::getuid().as_raw().to_string()))
+        std::env::var("HOME")
+            .ok()
+            .or_else(|| home_of(|fields| fields[2] == rustix::process::getuid().as_raw().to_string()))
     } else {
         home_of(|fields| fields[0] == user)
     };
@@ -94,7 +96,13 @@ fn expandvars(path: &str) -> String {
 
 /// `os.path.normpath`: no `.`, no `x/..`, no doubled slashes; links are not looked at.
 pub(in super::super) fn normpath(path: &str) -> String {
-    let lead = if path.starts_with("//") && !path.starts_with("///") { "//" } else if path.starts_with('/') { "/" } else { "" };
+    let lead = if path.starts_with("//") && !path.starts_with("///") {
+        "//"
+    } else if path.starts_with('/') {
+        "/"
+    } else {
+        ""
+    };
     let mut steps: Vec<&str> = Vec::new();
     for step in path.split('/') {
         match step {
@@ -128,7 +136,8 @@ fn realpath(path: &str) -> String {
             missing.reverse();
             return normpath(&format!("{}/{}", real.to_string_lossy(), missing.join("/")));
         }
-        match (known.file_name().map(|name| name.to_string_lossy().into_owned()), known.parent().map(Path::to_path_buf)) {
+        match (known.file_name().map(|name| name.to_string_lossy().into_owned()), known.parent().map(Path::to_path_buf))
+        {
             (Some(name), Some(parent)) => {
                 missing.push(name);
                 known = parent;
@@ -194,7 +203,8 @@ fn commonpath(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     if paths.iter().any(|path| path.starts_with('/') != rooted) {
         return Err(invalid("Can't mix absolute and relative paths"));
     }
-    let steps = |path: &str| path.split('/').filter(|step| !matches!(*step, "" | ".")).map(str::to_owned).collect::<Vec<_>>();
+    let steps =
+        |path: &str| path.split('/').filter(|step| !matches!(*step, "" | ".")).map(str::to_owned).collect::<Vec<_>>();
     let mut common = steps(first);
     for path in &paths[1..] {
         let same = common.iter().zip(steps(path)).take_while(|(left, right)| *left == right).count();
@@ -211,9 +221,14 @@ fn fileglob(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 pub(in super::super) fn glob_files(pattern: &str) -> Vec<String> {
     let mut found = vec![if pattern.starts_with('/') { "/".to_owned() } else { String::new() }];
     for step in pattern.split('/').filter(|step| !step.is_empty()) {
-        let join = |base: &str| if base.is_empty() || base.ends_with('/') { base.to_owned() } else { format!("{base}/") };
+        let join =
+            |base: &str| if base.is_empty() || base.ends_with('/') { base.to_owned() } else { format!("{base}/") };
         if !step.contains(['*', '?', '[']) {
-            found = found.iter().map(|base| format!("{}{step}", join(base))).filter(|path| Path::new(path).symlink_metadata().is_ok()).collect();
+            found = found
+                .iter()
+                .map(|base| format!("{}{step}", join(base)))
+                .filter(|path| Path::new(path).symlink_metadata().is_ok())
+                .collect();
             continue;
         }
         let Ok(glob) = globset::GlobBuilder::new(step).literal_separator(true).build() else { return Vec::new() };
@@ -223,7 +238,8 @@ pub(in super::super) fn glob_files(pattern: &str) -> Vec<String> {
             let Ok(entries) = std::fs::read_dir(if base.is_empty() { "." } else { base }) else { continue };
             let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
             // Hidden files need a dot in the pattern.
-            let shown = names.filter(|name| (step.starts_with('.') || !name.starts_with('.')) && matcher.is_match(name));
+            let shown =
+                names.filter(|name| (step.starts_with('.') || !name.starts_with('.')) && matcher.is_match(name));
             next.extend(shown.map(|name| format!("{}{name}", join(base))));
         }
         next.sort();

@@ -136,9 +136,9 @@ impl Pattern {
                     }
                     match name.parse() {
                         Ok(number) => number,
-                        Err(_) => self
-                            .group_number(&name)
-                            .ok_or_else(|| invalid(format!("unknown group name '{name}'")))?,
+                        Err(_) => {
+                            self.group_number(&name).ok_or_else(|| invalid(format!("unknown group name '{name}'")))?
+                        }
                     }
                 }
                 '1'..='9' => {
@@ -209,7 +209,8 @@ fn translate(source: &str, multi_line: bool) -> Result<String, Error> {
             }
             '(' if characters.get(at + 1) == Some(&'?') => {
                 // Flags the engine lacks: ASCII, locale and Unicode matching.
-                let end = (at + 2..characters.len()).find(|end| !characters[*end].is_ascii_lowercase() && characters[*end] != 'L');
+                let end = (at + 2..characters.len())
+                    .find(|end| !characters[*end].is_ascii_lowercase() && characters[*end] != 'L');
                 if let Some(end) = end.filter(|end| *end > at + 2 && matches!(characters[*end], ')' | ':' | '-')) {
                     let flags: String = characters[at + 2..end].iter().filter(|flag| !"aLu".contains(**flag)).collect();
                     multi_line |= characters[end] == ')' && flags.contains('m');

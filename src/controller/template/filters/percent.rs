@@ -43,7 +43,8 @@ pub fn format(template: &str, args: &[Value]) -> Result<String, Error> {
             spec.width(digits(&mut rest).unwrap_or(0));
         }
         if rest.next_if_eq(&'.').is_some() {
-            let precision = if rest.next_if_eq(&'*').is_some() { whole(take()?)? } else { digits(&mut rest).unwrap_or(0) };
+            let precision =
+                if rest.next_if_eq(&'*').is_some() { whole(take()?)? } else { digits(&mut rest).unwrap_or(0) };
             spec.precision = Some(usize::try_from(precision).unwrap_or(0));
         }
         while rest.next_if(|length| "hlL".contains(*length)).is_some() {}
@@ -138,7 +139,8 @@ impl Spec {
 
     fn integer(&self, kind: char, value: &Value) -> Result<String, Error> {
         let wrong = || {
-            let wanted = if matches!(kind, 'x' | 'X' | 'o') { "an integer is required" } else { "a real number is required" };
+            let wanted =
+                if matches!(kind, 'x' | 'X' | 'o') { "an integer is required" } else { "a real number is required" };
             invalid(format!("%{kind} format: {wanted}, not {}", python::type_name(value)))
         };
         let number = match value.kind() {
@@ -211,7 +213,11 @@ fn general(size: f64, precision: usize, keep: bool) -> String {
     let exponent: i64 = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0);
     let limit = i64::try_from(precision).unwrap_or(i64::MAX);
     let strip = |digits: &str| {
-        if keep || !digits.contains('.') { digits.to_owned() } else { digits.trim_end_matches('0').trim_end_matches('.').to_owned() }
+        if keep || !digits.contains('.') {
+            digits.to_owned()
+        } else {
+            digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
     };
     if exponent < -4 || exponent >= limit {
         let (digits, tail) = scientific.split_once('e').unwrap_or((&scientific, "+00"));
@@ -230,12 +236,24 @@ mod tests {
         let table: Vec<(&str, Vec<Value>, &str)> = vec![
             ("%s-%d", vec![Value::from("a"), Value::from(5)], "a-5"),
             ("%05d|%-5d|%+d", vec![Value::from(-42), Value::from(42), Value::from(42)], "-0042|42   |+42"),
-            ("%.2f %5.1f %e", vec![Value::from(1.234), Value::from(2.25), Value::from(12345.678)], "1.23   2.2 1.234568e+04"),
+            (
+                "%.2f %5.1f %e",
+                vec![Value::from(1.234), Value::from(2.25), Value::from(12345.678)],
+                "1.23   2.2 1.234568e+04",
+            ),
             ("%g %g %g", vec![Value::from(0.0001), Value::from(1_000_000), Value::from(1.5)], "0.0001 1e+06 1.5"),
             ("%x %X %#o", vec![Value::from(255), Value::from(255), Value::from(8)], "ff FF 0o10"),
-            ("%(name)s has %(n)03d%%", vec![Value::from_pairs([("name", Value::from("x")), ("n", Value::from(7))])], "x has 007%"),
+            (
+                "%(name)s has %(n)03d%%",
+                vec![Value::from_pairs([("name", Value::from("x")), ("n", Value::from(7))])],
+                "x has 007%",
+            ),
             ("%r %s", vec![Value::from("q"), Value::from(())], "'q' None"),
-            ("%10s|%-10s|%.2s", vec![Value::from("é"), Value::from("b"), Value::from("xyz")], "         é|b         |xy"),
+            (
+                "%10s|%-10s|%.2s",
+                vec![Value::from("é"), Value::from("b"), Value::from("xyz")],
+                "         é|b         |xy",
+            ),
             ("%*d", vec![Value::from(4), Value::from(7)], "   7"),
         ];
         for (template, args, expected) in table {

@@ -18,7 +18,10 @@ pub(super) const ALL: &[Filter] = &[
         if value.kind() != ValueKind::Map {
             return Err(invalid("Can only get item pairs from a mapping."));
         }
-        Ok(python::pairs(value).into_iter().map(|(key, item)| Value::from_object(Tuple::new(vec![key, item]))).collect())
+        Ok(python::pairs(value)
+            .into_iter()
+            .map(|(key, item)| Value::from_object(Tuple::new(vec![key, item])))
+            .collect())
     }),
 ];
 
@@ -29,7 +32,9 @@ fn map(state: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     if args.rest().is_empty() {
         let named = |name: &str| args.extra().iter().find(|(known, _)| known == name).map(|(_, value)| value);
         let Some(path) = named("attribute") else { return Err(invalid("map requires a filter argument")) };
-        if let Some((unknown, _)) = args.extra().iter().find(|(name, _)| !matches!(name.as_str(), "attribute" | "default")) {
+        if let Some((unknown, _)) =
+            args.extra().iter().find(|(name, _)| !matches!(name.as_str(), "attribute" | "default"))
+        {
             return Err(invalid(format!("Unexpected keyword argument {}", python::quoted(unknown))));
         }
         let mut out = Vec::with_capacity(list.len());

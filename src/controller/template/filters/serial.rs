@@ -75,7 +75,8 @@ fn from_json(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 fn to_yaml(args: &Arguments, nice: bool) -> Outcome {
-    let mut style = yaml::Style { flow: nice.then_some(false), indent: if nice { 4 } else { 2 }, ..yaml::Style::default() };
+    let mut style =
+        yaml::Style { flow: nice.then_some(false), indent: if nice { 4 } else { 2 }, ..yaml::Style::default() };
     let narrow = |name: &str| args.int(name).map(|number| number.and_then(|number| i32::try_from(number).ok()));
     if let Some(flow) = args.get("default_flow_style") {
         style.flow = (!flow.is_none()).then(|| flow.is_true());

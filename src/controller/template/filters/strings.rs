@@ -20,7 +20,11 @@ pub(super) const ALL: &[Filter] = &[
     Filter::new("quote", "a", quote),
     Filter::new("wordcount", "s", wordcount),
     Filter::new("format", "value *args **kwargs", format),
-    Filter::new("comment", "text style newline beginning prefix prefix_count decoration postfix postfix_count end", comment),
+    Filter::new(
+        "comment",
+        "text style newline beginning prefix prefix_count decoration postfix postfix_count end",
+        comment,
+    ),
 ];
 
 type Outcome = Result<Value, Error>;
@@ -78,7 +82,9 @@ pub(in super::super) fn centered(text: &str, width: usize, fill: char) -> String
 fn replace(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let (text, old, new) = (args.text("s")?, args.text("old")?, args.text("new")?);
     Ok(Value::from(match args.int("count")? {
-        Some(count) => usize::try_from(count).map_or_else(|_| text.replace(&old, &new), |count| text.replacen(&old, &new, count)),
+        Some(count) => {
+            usize::try_from(count).map_or_else(|_| text.replace(&old, &new), |count| text.replacen(&old, &new, count))
+        }
         None => text.replace(&old, &new),
     }))
 }
@@ -101,7 +107,10 @@ fn join(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 fn split(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let value = args.need("value")?;
     let Some(text) = value.as_str() else {
-        return Err(invalid(format!("descriptor 'split' for 'str' objects doesn't apply to a '{}' object", python::type_name(value))));
+        return Err(invalid(format!(
+            "descriptor 'split' for 'str' objects doesn't apply to a '{}' object",
+            python::type_name(value)
+        )));
     };
     let most = args.int("maxsplit")?.and_then(|most| usize::try_from(most).ok());
     let separator = args.some("sep").map(python::text);
@@ -109,7 +118,11 @@ fn split(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 /// `str.split`: without a separator runs of blanks part the words and blanks around are dropped.
-pub(in super::super) fn split_text(text: &str, separator: Option<&str>, most: Option<usize>) -> Result<Vec<String>, Error> {
+pub(in super::super) fn split_text(
+    text: &str,
+    separator: Option<&str>,
+    most: Option<usize>,
+) -> Result<Vec<String>, Error> {
     match separator {
         Some("") => Err(invalid("empty separator")),
         Some(separator) => Ok(match most {

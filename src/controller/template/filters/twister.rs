@@ -81,10 +81,8 @@ fn seed_words(seed: &Value) -> Vec<u32> {
             [text.as_bytes(), digest.as_slice()].concat()
         }
     };
-    let mut words: Vec<u32> = bytes
-        .rchunks(4)
-        .map(|chunk| chunk.iter().fold(0, |word, byte| (word << 8) | u32::from(*byte)))
-        .collect();
+    let mut words: Vec<u32> =
+        bytes.rchunks(4).map(|chunk| chunk.iter().fold(0, |word, byte| (word << 8) | u32::from(*byte))).collect();
     while words.len() > 1 && words.last() == Some(&0) {
         words.pop();
     }
@@ -102,7 +100,9 @@ impl Twister {
         let (mut at, mut from) = (1, 0);
         for _ in 0..SIZE.max(key.len()) {
             let last = words[at - 1];
-            words[at] = (words[at] ^ (last ^ (last >> 30)).wrapping_mul(1_664_525)).wrapping_add(key[from]).wrapping_add(low(from));
+            words[at] = (words[at] ^ (last ^ (last >> 30)).wrapping_mul(1_664_525))
+                .wrapping_add(key[from])
+                .wrapping_add(low(from));
             at += 1;
             from = (from + 1) % key.len();
             if at == SIZE {

@@ -52,7 +52,8 @@ fn human_to_bytes(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let wrong = || invalid("human_to_bytes() can't interpret the input");
     let text = args.text("size")?;
     let trimmed = text.trim_end();
-    let digits = trimmed.find(|character: char| !(character.is_ascii_digit() || character == '.')).unwrap_or(trimmed.len());
+    let digits =
+        trimmed.find(|character: char| !(character.is_ascii_digit() || character == '.')).unwrap_or(trimmed.len());
     let (amount, unit) = trimmed.split_at(digits);
     if amount.is_empty() || amount.ends_with('.') || amount.matches('.').count() > 1 {
         return Err(wrong());
@@ -86,7 +87,8 @@ fn whole(size: f64) -> Value {
 
 fn filesizeformat(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let value = args.need("value")?;
-    let size = number(value).or_else(|| if value.kind() == ValueKind::String { super::basics::parse_float(value.as_str()?) } else { None });
+    let size = number(value)
+        .or_else(|| if value.kind() == ValueKind::String { super::basics::parse_float(value.as_str()?) } else { None });
     let Some(size) = size else { return Err(invalid(format!("could not convert to float: {}", python::repr(value)))) };
     let binary = args.flag("binary");
     let base: f64 = if binary { 1024.0 } else { 1000.0 };

@@ -20,7 +20,10 @@ pub(in super::super) fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let (mut lines, mut start) = (Vec::new(), 0);
     let mut characters = text.char_indices().peekable();
     while let Some((index, character)) = characters.next() {
-        if !matches!(character, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}') {
+        if !matches!(
+            character,
+            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        ) {
             continue;
         }
         let mut end = index + character.len_utf8();
@@ -86,7 +89,9 @@ fn chunks(line: &str, hyphens: bool) -> Vec<String> {
             && word(at)
             && (at + 1..characters.len()).take_while(|next| word(*next)).any(letter);
         match chunks.last_mut() {
-            Some(last) if !hyphenated && characters[at - 1].is_whitespace() == character.is_whitespace() => last.push(*character),
+            Some(last) if !hyphenated && characters[at - 1].is_whitespace() == character.is_whitespace() => {
+                last.push(*character)
+            }
             _ => chunks.push(character.to_string()),
         }
     }
@@ -113,7 +118,9 @@ fn wrap(line: &str, width: usize, break_long: bool, hyphens: bool) -> Vec<String
             let room = width - used;
             if break_long {
                 let mut cut = chunk.char_indices().nth(room).map_or(chunk.len(), |(index, _)| index);
-                if let Some(hyphen) = chunk[..cut].rfind('-').filter(|at| hyphens && chunk[..*at].contains(|c| c != '-')) {
+                if let Some(hyphen) =
+                    chunk[..cut].rfind('-').filter(|at| hyphens && chunk[..*at].contains(|c| c != '-'))
+                {
                     cut = hyphen + 1;
                 }
                 // Even nothing counts as a piece, so blanks before it stay.

@@ -25,7 +25,8 @@ pub fn read_all(text: &str) -> Result<Vec<Value>, Error> {
     let mut bytes = text.as_bytes();
     let mut parser = Parser::new();
     parser.set_input_string(&mut bytes);
-    let mut reader = Reader { next: Box::new(move || parser.parse().map_err(|error| refused(&error))), anchors: HashMap::new() };
+    let mut reader =
+        Reader { next: Box::new(move || parser.parse().map_err(|error| refused(&error))), anchors: HashMap::new() };
     let mut documents = Vec::new();
     loop {
         match (reader.next)()?.data {
@@ -130,13 +131,17 @@ impl Reader<'_> {
 fn scalar(tag: Option<&str>, text: &str, plain: bool) -> Result<Value, Error> {
     let resolved = match tag {
         None | Some("") if plain => resolve(text),
-        Some("tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" | "tag:yaml.org,2002:bool" | "tag:yaml.org,2002:null") => resolve(text),
+        Some(
+            "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" | "tag:yaml.org,2002:bool" | "tag:yaml.org,2002:null",
+        ) => resolve(text),
         Some("tag:yaml.org,2002:str" | "!" | "!unsafe") | None | Some("") => Scalar::Text,
         Some("tag:yaml.org,2002:binary") => {
             use base64::Engine as _;
             let clean: String = text.split_whitespace().collect();
             let bytes = base64::engine::general_purpose::STANDARD.decode(clean);
-            return bytes.map(Value::from_bytes).map_err(|error| invalid(format!("failed to decode base64 data: {error}")));
+            return bytes
+                .map(Value::from_bytes)
+                .map_err(|error| invalid(format!("failed to decode base64 data: {error}")));
         }
         Some(tag) => return Err(invalid(format!("could not determine a constructor for the tag '{tag}'"))),
     };

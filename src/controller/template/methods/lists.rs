@@ -14,7 +14,9 @@ pub(super) fn call(value: &Value, method: &str, args: &[Value]) -> Known {
             let list = items(value)?;
             let (start, end) = super::strings::bounds(list.len(), start, end);
             let found = list.iter().enumerate().position(|(at, item)| at >= start && at < end && equal(item, &wanted));
-            found.map(|at| Some(Value::from(at))).ok_or_else(|| invalid(format!("{} is not in list", python::repr(&wanted))))
+            found
+                .map(|at| Some(Value::from(at)))
+                .ok_or_else(|| invalid(format!("{} is not in list", python::repr(&wanted))))
         }
         "count" => {
             let (wanted,): (Value,) = from_args(args)?;
@@ -24,7 +26,9 @@ pub(super) fn call(value: &Value, method: &str, args: &[Value]) -> Known {
             let () = from_args(args)?;
             Ok(Some(Value::from(items(value)?)))
         }
-        "append" | "extend" | "insert" | "pop" | "remove" | "sort" | "reverse" | "clear" => Err(unchangeable("list", method)),
+        "append" | "extend" | "insert" | "pop" | "remove" | "sort" | "reverse" | "clear" => {
+            Err(unchangeable("list", method))
+        }
         _ => Ok(None),
     }
 }

@@ -39,7 +39,8 @@ pub(super) fn call(text: &str, method: &str, args: &[Value]) -> Known {
         }
         "zfill" => {
             let (width,): (i64,) = from_args(args)?;
-            let (sign, digits) = text.find(|c| c != '+' && c != '-').filter(|at| *at == 1).map_or(("", text), |at| text.split_at(at));
+            let (sign, digits) =
+                text.find(|c| c != '+' && c != '-').filter(|at| *at == 1).map_or(("", text), |at| text.split_at(at));
             let missing = size(width).saturating_sub(text.chars().count());
             Value::from(format!("{sign}{}{digits}", "0".repeat(missing)))
         }
@@ -107,7 +108,11 @@ pub(super) fn call(text: &str, method: &str, args: &[Value]) -> Known {
         }
         "swapcase" => {
             let swap = |character: char| -> String {
-                if character.is_uppercase() { character.to_lowercase().collect() } else { character.to_uppercase().collect() }
+                if character.is_uppercase() {
+                    character.to_lowercase().collect()
+                } else {
+                    character.to_uppercase().collect()
+                }
             };
             Value::from(text.chars().map(swap).collect::<String>())
         }
@@ -174,7 +179,9 @@ fn split_right(text: &str, separator: Option<&str>, most: Option<usize>) -> Resu
                     words.push(left.to_owned());
                     break;
                 }
-                let start = left.rfind(char::is_whitespace).map_or(0, |at| at + left[at..].chars().next().map_or(1, char::len_utf8));
+                let start = left
+                    .rfind(char::is_whitespace)
+                    .map_or(0, |at| at + left[at..].chars().next().map_or(1, char::len_utf8));
                 words.push(left[start..].to_owned());
                 left = left[..start].trim_end();
             }

@@ -54,7 +54,8 @@ fn mount(args: &Arguments) -> Result<bool, Error> {
 fn vaulted_file(args: &Arguments) -> Result<bool, Error> {
     use std::io::Read as _;
     let path = path(args, "path")?;
-    let unreadable = |_| invalid(format!("Cannot test if the file {} is a vault.", python::quoted(&path.to_string_lossy())));
+    let unreadable =
+        |_| invalid(format!("Cannot test if the file {} is a vault.", python::quoted(&path.to_string_lossy())));
     let mut file = fs::File::open(&path).map_err(unreadable)?;
     let mut head = Vec::new();
     file.by_ref().take(15).read_to_end(&mut head).map_err(unreadable)?;

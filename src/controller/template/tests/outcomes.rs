@@ -8,7 +8,9 @@ use super::{Test, entry};
 
 pub(super) const ALL: &[Test] = &[
     Test::new(&["failed", "failure"], "result", |_, args| flag(args, "failed", "failed")),
-    Test::new(&["succeeded", "success", "successful"], "result", |_, args| flag(args, "failed", "failed").map(|is| !is)),
+    Test::new(&["succeeded", "success", "successful"], "result", |_, args| {
+        flag(args, "failed", "failed").map(|is| !is)
+    }),
     Test::new(&["unreachable"], "result", |_, args| flag(args, "unreachable", "unreachable")),
     Test::new(&["reachable"], "result", |_, args| flag(args, "unreachable", "unreachable").map(|is| !is)),
     Test::new(&["skipped", "skip"], "result", |_, args| flag(args, "skipped", "skipped")),

@@ -41,7 +41,8 @@ fn parts(text: &str) -> Vec<Part> {
     };
     let (mut parts, mut rest) = (Vec::new(), text);
     while let Some(first) = rest.chars().next() {
-        let end = if first == '.' { 1 } else { rest.find(|character| kind(character) != kind(first)).unwrap_or(rest.len()) };
+        let end =
+            if first == '.' { 1 } else { rest.find(|character| kind(character) != kind(first)).unwrap_or(rest.len()) };
         let piece = &rest[..end];
         match kind(first) {
             0 => {
@@ -62,8 +63,12 @@ fn loose(left: &str, right: &str) -> Result<Ordering, String> {
         let ordering = match (one, other) {
             (Part::Number(one), Part::Number(other)) => numeric(one, other),
             (Part::Word(one), Part::Word(other)) => one.cmp(other),
-            (Part::Number(_), Part::Word(_)) => return Err("'<' not supported between instances of 'int' and 'str'".to_owned()),
-            (Part::Word(_), Part::Number(_)) => return Err("'<' not supported between instances of 'str' and 'int'".to_owned()),
+            (Part::Number(_), Part::Word(_)) => {
+                return Err("'<' not supported between instances of 'int' and 'str'".to_owned());
+            }
+            (Part::Word(_), Part::Number(_)) => {
+                return Err("'<' not supported between instances of 'str' and 'int'".to_owned());
+            }
         };
         if ordering.is_ne() {
             return Ok(ordering);
@@ -129,7 +134,9 @@ fn semantic_parts(text: &str) -> Result<([u64; 3], Vec<String>), String> {
     let wrong = || format!("invalid semantic version '{text}'");
     let (bare, _) = text.split_once('+').unwrap_or((text, ""));
     let (core, pre) = bare.split_once('-').map_or((bare, None), |(core, pre)| (core, Some(pre)));
-    let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'));
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()) && (part == "0" || !part.starts_with('0'))
+    };
     let core: Vec<&str> = core.split('.').collect();
     let [major, minor, patch] = core[..] else { return Err(wrong()) };
     if ![major, minor, patch].into_iter().all(plain) {
