@@ -15,6 +15,14 @@ fn environment() -> Environment<'static> {
     env
 }
 
+/// An undefined value is an error wherever it leaves a template.
+fn holds_undefined(value: &Value) -> bool {
+    match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => value.try_iter().unwrap().any(|item| holds_undefined(&item)),
+        _ => value.is_undefined(),
+    }
+}
+
 /// Tuples leave a template as lists.
 fn listed(value: &Value) -> Value {
     match value.kind() {
@@ -32,7 +40,7 @@ fn expressions_give_what_ansible_gives() {
         let (expression, expected) = line.split_once('\t').unwrap();
         let result = env.compile_expression(expression).and_then(|compiled| compiled.eval(()));
         let got = match &result {
-            Ok(value) if value.is_undefined() => "ERROR".to_owned(),
+            Ok(value) if holds_undefined(value) => "ERROR".to_owned(),
             Ok(value) => python::repr(&listed(value)).replace('\t', "\\t"),
             Err(_) => "ERROR".to_owned(),
         };

@@ -196,7 +196,6 @@ fn write_string(out: &mut String, text: &str, ascii: bool) {
                 let _ = write!(out, "\\u{:04x}", u32::from(character));
             }
             ' '..='~' => out.push(character),
-            '\u{7f}' if ascii => out.push(character),
             _ if ascii => {
                 let mut units = [0_u16; 2];
                 for unit in character.encode_utf16(&mut units) {
@@ -218,7 +217,7 @@ mod tests {
         let value = read(r#"{"b": [1, 2.0, true, null, "é😀\u0001\u007f"], "a": {}, "c": [], "d": 1e16}"#).unwrap();
         assert_eq!(
             write(&value, &Style::default()).unwrap(),
-            "{\"b\": [1, 2.0, true, null, \"\\u00e9\\ud83d\\ude00\\u0001\u{7f}\"], \"a\": {}, \"c\": [], \"d\": 1e+16}"
+            "{\"b\": [1, 2.0, true, null, \"\\u00e9\\ud83d\\ude00\\u0001\\u007f\"], \"a\": {}, \"c\": [], \"d\": 1e+16}"
         );
         let nice = Style {
             indent: Some("  ".to_owned()),

@@ -66,7 +66,7 @@ fn write_repr(out: &mut String, value: &Value) {
 
 /// The entries of a mapping in order; none for anything else.
 pub fn pairs(value: &Value) -> Vec<(Value, Value)> {
-    value.as_object().and_then(|object| object.try_iter_pairs()).map(Iterator::collect).unwrap_or_default()
+    value.as_object().and_then(minijinja::value::DynObject::try_iter_pairs).map(Iterator::collect).unwrap_or_default()
 }
 
 /// A float as `repr(float)`: shortest digits that read back, an exponent outside 1e-4 … 1e16.

@@ -1,4 +1,4 @@
-//! What a plain YAML 1.1 scalar means to PyYAML's safe loader, and so which strings need quotes.
+//! What a plain YAML 1.1 scalar means to `PyYAML`'s safe loader, and so which strings need quotes.
 
 use std::sync::LazyLock;
 

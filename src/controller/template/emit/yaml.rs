@@ -1,4 +1,4 @@
-//! YAML as PyYAML's safe dumper over libyaml writes it.
+//! YAML as `PyYAML`'s safe dumper over libyaml writes it.
 
 use libyaml_safer::{Emitter, Encoding, Event, MappingStyle, ScalarStyle, SequenceStyle};
 use minijinja::value::ValueKind;

@@ -271,3 +271,26 @@ fn rekey_on_member(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     }
     Ok(mapping(out))
 }
+
+/// The `dict()` of templates: from a mapping or from pairs, and from keyword arguments.
+pub(super) fn dict(args: &Arguments) -> Outcome {
+    let mut entries: Entries = Vec::new();
+    match args.rest() {
+        [] => {}
+        [source] if is_map(source) => entries = python::pairs(source),
+        [source] => {
+            for (index, pair) in items(source)?.iter().enumerate() {
+                let [key, value]: [Value; 2] = items(pair)?.try_into().map_err(|parts: Vec<Value>| {
+                    let length = parts.len();
+                    let message =
+                        format!("dictionary update sequence element #{index} has length {length}; 2 is required");
+                    invalid(message)
+                })?;
+                entries.push((key, value));
+            }
+        }
+        more => return Err(invalid(format!("dict expected at most 1 argument, got {}", more.len()))),
+    }
+    entries.extend(args.extra().iter().map(|(name, value)| (Value::from(name.as_str()), value.clone())));
+    Ok(mapping(entries))
+}

@@ -23,7 +23,8 @@ fn abs(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
         ValueKind::Number if value.is_integer() => {
             i128::try_from(value.clone()).map(|whole| super::arguments::integer(whole.saturating_abs()))
         }
-        ValueKind::Number | ValueKind::Bool => Ok(Value::from(number(value).unwrap_or(0.0).abs())),
+        ValueKind::Bool => Ok(Value::from(i64::from(value.is_true()))),
+        ValueKind::Number => Ok(Value::from(number(value).unwrap_or(0.0).abs())),
         _ => Err(invalid(format!("bad operand type for abs(): '{}'", python::type_name(value)))),
     }
 }
@@ -57,12 +58,11 @@ fn half_even(size: f64, precision: i64) -> f64 {
     if !size.is_finite() {
         return size;
     }
-    match usize::try_from(precision) {
-        Ok(decimals) => format!("{size:.decimals$}", decimals = decimals.min(400)).parse().unwrap_or(size),
-        Err(_) => {
-            let scale = 10_f64.powi(i32::try_from(precision.unsigned_abs()).unwrap_or(400));
-            (size / scale).round_ties_even() * scale
-        }
+    if let Ok(decimals) = usize::try_from(precision) {
+        format!("{size:.decimals$}", decimals = decimals.min(400)).parse().unwrap_or(size)
+    } else {
+        let scale = 10_f64.powi(i32::try_from(precision.unsigned_abs()).unwrap_or(400));
+        (size / scale).round_ties_even() * scale
     }
 }
 

@@ -79,7 +79,7 @@ pub fn catalog() -> impl Iterator<Item = &'static Filter> {
     FAMILIES.iter().copied().flatten()
 }
 
-/// Adds every filter under its short name, as `ansible.builtin.` and as `ansible.legacy.`.
+/// Adds every filter under its short name, as `ansible.builtin.` and as `ansible.legacy.`, and the function `dict`.
 pub fn register(env: &mut Environment<'static>) {
     for filter in catalog() {
         for name in [
@@ -90,6 +90,11 @@ pub fn register(env: &mut Environment<'static>) {
             env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| call(state, filter, args));
         }
     }
+    env.add_function("dict", |args: Rest<ValueOrKwargs>| {
+        let args = Arguments::bind("dict", "*source **entries", &args.into_values())?;
+        args.refuse_undefined()?;
+        dicts::dict(&args)
+    });
 }
 
 fn call(state: &mut State<'_, '_>, filter: &'static Filter, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {

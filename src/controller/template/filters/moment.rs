@@ -184,7 +184,7 @@ fn format_time(format: &str, time: &ZonedDateTime) -> Outcome {
         match letter {
             '%' => out.push('%'),
             'f' => out.push_str(&format!("{:06}", time.subsec_nanosecond() / 1000)),
-            'Z' if time.time_zone() == &TimeZone::UTC => out.push_str("UTC"),
+            'Z' if time.time_zone() == &TimeZone::UTC => out.push_str("GMT"),
             'c' => out.push_str(&time.strftime("%a %b %e %H:%M:%S %Y").to_string()),
             'x' => out.push_str(&time.strftime("%m/%d/%y").to_string()),
             'X' => out.push_str(&time.strftime("%H:%M:%S").to_string()),

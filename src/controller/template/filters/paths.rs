@@ -79,13 +79,12 @@ fn expandvars(path: &str) -> String {
     while let Some(dollar) = rest.find('$') {
         out.push_str(&rest[..dollar]);
         let tail = &rest[dollar + 1..];
-        let (name, used) = match tail.strip_prefix('{') {
-            Some(inner) => inner.find('}').map_or(("", 0), |end| (&inner[..end], end + 2)),
-            None => {
-                let end = tail.find(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));
-                let end = end.unwrap_or(tail.len());
-                (&tail[..end], end)
-            }
+        let (name, used) = if let Some(inner) = tail.strip_prefix('{') {
+            inner.find('}').map_or(("", 0), |end| (&inner[..end], end + 2))
+        } else {
+            let end = tail.find(|character: char| !(character.is_ascii_alphanumeric() || character == '_'));
+            let end = end.unwrap_or(tail.len());
+            (&tail[..end], end)
         };
         let known = if name.is_empty() { None } else { std::env::var(name).ok() };
         out.push_str(known.as_deref().unwrap_or(&rest[dollar..dollar + 1 + used]));
@@ -179,7 +178,11 @@ fn path_join(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
         return Err(invalid(message));
     }
     let mut joined = String::new();
-    for path in expect_texts(value)? {
+    let paths = expect_texts(value)?;
+    if paths.is_empty() {
+        return Err(invalid("join() missing 1 required positional argument: 'a'"));
+    }
+    for path in paths {
         if path.starts_with('/') || joined.is_empty() {
             joined = path;
         } else {

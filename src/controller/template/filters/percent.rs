@@ -167,14 +167,14 @@ impl Spec {
             return Err(invalid(format!("must be real number, not {}", python::type_name(value))));
         };
         let (size, precision) = (number.abs(), self.precision.unwrap_or(6));
-        let digits = if !number.is_finite() {
-            if number.is_nan() { "nan" } else { "inf" }.to_owned()
-        } else {
+        let digits = if number.is_finite() {
             match kind.to_ascii_lowercase() {
                 'f' => format!("{size:.precision$}"),
                 'e' => exponential(size, precision),
                 _ => general(size, precision.max(1), self.alternate),
             }
+        } else {
+            if number.is_nan() { "nan" } else { "inf" }.to_owned()
         };
         let digits = if kind.is_ascii_uppercase() { digits.to_uppercase() } else { digits };
         Ok(self.pad(self.sign(number.is_sign_negative() && !number.is_nan()), &digits, number.is_finite()))

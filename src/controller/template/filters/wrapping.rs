@@ -90,7 +90,7 @@ fn chunks(line: &str, hyphens: bool) -> Vec<String> {
             && (at + 1..characters.len()).take_while(|next| word(*next)).any(letter);
         match chunks.last_mut() {
             Some(last) if !hyphenated && characters[at - 1].is_whitespace() == character.is_whitespace() => {
-                last.push(*character)
+                last.push(*character);
             }
             _ => chunks.push(character.to_string()),
         }

@@ -1,4 +1,4 @@
-//! YAML 1.1 text into values, by the rules of PyYAML's safe loader.
+//! YAML 1.1 text into values, by the rules of `PyYAML`'s safe loader.
 
 use std::collections::HashMap;
 
@@ -134,7 +134,7 @@ fn scalar(tag: Option<&str>, text: &str, plain: bool) -> Result<Value, Error> {
         Some(
             "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" | "tag:yaml.org,2002:bool" | "tag:yaml.org,2002:null",
         ) => resolve(text),
-        Some("tag:yaml.org,2002:str" | "!" | "!unsafe") | None | Some("") => Scalar::Text,
+        Some("tag:yaml.org,2002:str" | "!" | "!unsafe" | "") | None => Scalar::Text,
         Some("tag:yaml.org,2002:binary") => {
             use base64::Engine as _;
             let clean: String = text.split_whitespace().collect();

@@ -120,12 +120,12 @@ impl File {
                 return Err(invalid(format!("File contains no section headers: {}", python::quoted(name))));
             };
             // An indented line goes on with the value above it.
-            if line.starts_with([' ', '\t']) {
-                if let Some((_, Some(value))) = entries.last_mut() {
-                    value.push('\n');
-                    value.push_str(trimmed);
-                    continue;
-                }
+            if line.starts_with([' ', '\t'])
+                && let Some((_, Some(value))) = entries.last_mut()
+            {
+                value.push('\n');
+                value.push_str(trimmed);
+                continue;
             }
             let (key, value) = match trimmed.split_once(['=', ':']) {
                 Some((key, value)) => (key.trim_end(), Some(value.trim().to_owned())),

@@ -131,10 +131,10 @@ pub fn call(name: &str, around: &dyn Surroundings, terms: &[Value], options: &Op
     let Some(lookup) = find(name) else {
         return Err(invalid(format!("The lookup plugin {} was not found.", python::quoted(name))));
     };
-    if !lookup.lenient {
-        if let Some(error) = terms.iter().chain(options.iter().map(|(_, value)| value)).find_map(undefined) {
-            return Err(error);
-        }
+    if !lookup.lenient
+        && let Some(error) = terms.iter().chain(options.iter().map(|(_, value)| value)).find_map(undefined)
+    {
+        return Err(error);
     }
     if let Some((unknown, _)) = options.iter().find(|(name, _)| !lookup.options.split(' ').any(|known| known == *name))
     {

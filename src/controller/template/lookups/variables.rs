@@ -81,7 +81,7 @@ fn config(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Resu
         };
         match around.setting(name) {
             Some(value) if options.flag("show_origin", false) => {
-                out.push(Value::from_iter([value, Value::from("default")]))
+                out.push(Value::from_iter([value, Value::from("default")]));
             }
             Some(value) => out.push(value),
             None if missing == "error" => {

@@ -39,8 +39,7 @@ pub(super) fn call(text: &str, method: &str, args: &[Value]) -> Known {
         }
         "zfill" => {
             let (width,): (i64,) = from_args(args)?;
-            let (sign, digits) =
-                text.find(|c| c != '+' && c != '-').filter(|at| *at == 1).map_or(("", text), |at| text.split_at(at));
+            let (sign, digits) = text.split_at(usize::from(text.starts_with(['+', '-'])));
             let missing = size(width).saturating_sub(text.chars().count());
             Value::from(format!("{sign}{}{digits}", "0".repeat(missing)))
         }

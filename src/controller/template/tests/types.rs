@@ -29,7 +29,7 @@ pub(super) const ALL: &[Test] = &[
     }),
     Test::new(&["sequence"], "value", |_, args| {
         let kind = args.need("value")?.kind();
-        Ok(matches!(kind, ValueKind::Seq | ValueKind::Map | ValueKind::String | ValueKind::Bytes))
+        Ok(matches!(kind, ValueKind::Seq | ValueKind::Iterable | ValueKind::Map | ValueKind::String | ValueKind::Bytes))
     }),
     Test::new(&["callable"], "value", |_, args| Ok(args.need("value")?.kind() == ValueKind::Plain)),
     Test::new(&["escaped"], "value", |_, args| Ok(args.need("value")?.is_safe())),
@@ -97,13 +97,14 @@ fn compared(args: &Arguments, holds: fn(Ordering) -> bool) -> Result<bool, Error
 /// Python's `value in seq`.
 fn contains(seq: &Value, value: &Value) -> Result<bool, Error> {
     match seq.kind() {
-        ValueKind::String => match value.as_str() {
-            Some(part) => Ok(seq.as_str().unwrap_or_default().contains(part)),
-            None => {
+        ValueKind::String => {
+            if let Some(part) = value.as_str() {
+                Ok(seq.as_str().unwrap_or_default().contains(part))
+            } else {
                 let kind = python::type_name(value);
                 Err(invalid(format!("'in <string>' requires string as left operand, not {kind}")))
             }
-        },
+        }
         ValueKind::Map | ValueKind::Seq | ValueKind::Iterable => Ok(items(seq)?.iter().any(|item| equal(item, value))),
         _ => Err(invalid(format!("argument of type '{}' is not iterable", python::type_name(seq)))),
     }
