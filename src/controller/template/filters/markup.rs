@@ -67,7 +67,7 @@ fn urlize(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     relations.dedup();
     let mut attributes = format!(" rel=\"{}\"", relations.join(" "));
     if let Some(target) = args.some("target") {
-        attributes.push_str(&format!(" target=\"{}\"", escaped(&python::text(target))));
+        attributes = format!("{attributes} target=\"{}\"", escaped(&python::text(target)));
     }
     let out = text.split_inclusive(char::is_whitespace).map(|word| {
         let bare = word.trim_end();

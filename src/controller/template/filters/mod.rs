@@ -8,6 +8,7 @@ pub mod crypt;
 mod dicts;
 mod encode;
 mod hashes;
+mod ipaddr;
 mod markup;
 mod math;
 pub mod moment;
@@ -76,10 +77,11 @@ const FAMILIES: &[&[Filter]] = &[
 
 /// Every filter.
 pub fn catalog() -> impl Iterator<Item = &'static Filter> {
-    FAMILIES.iter().copied().flatten()
+    FAMILIES.iter().copied().flatten().chain(ipaddr::ALL)
 }
 
-/// Adds every filter under its short name, as `ansible.builtin.` and as `ansible.legacy.`, and the function `dict`.
+/// Adds every filter under its short name, as `ansible.builtin.` and as `ansible.legacy.`, those for addresses as
+/// `ansible.utils.` too, and the function `dict`.
 pub fn register(env: &mut Environment<'static>) {
     for filter in catalog() {
         for name in [
@@ -87,6 +89,12 @@ pub fn register(env: &mut Environment<'static>) {
             format!("ansible.builtin.{}", filter.name),
             format!("ansible.legacy.{}", filter.name),
         ] {
+            env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| call(state, filter, args));
+        }
+    }
+    for filter in ipaddr::ALL {
+        for collection in ["ansible.utils", "ansible.netcommon"] {
+            let name = format!("{collection}.{}", filter.name);
             env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| call(state, filter, args));
         }
     }

@@ -61,7 +61,7 @@ impl Object for Moment {
             "strftime" => {
                 let (format,): (String,) = from_args(args)?;
                 let time = TimeZone::UTC.to_timestamp(self.0).map_err(|error| invalid(error.to_string()))?;
-                format_time(&format, &time.to_zoned_datetime(TimeZone::UTC))
+                Ok(format_time(&format, &time.to_zoned_datetime(TimeZone::UTC)))
             }
             "isoformat" => Ok(Value::from(self.iso('T'))),
             "timestamp" => {
@@ -160,11 +160,11 @@ pub(super) fn strftime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
             Timestamp::from_second(epoch.floor() as i64).map_err(|_| wrong())?
         }
     };
-    format_time(&args.text("string_format")?, &now.to_zoned_datetime(zone))
+    Ok(format_time(&args.text("string_format")?, &now.to_zoned_datetime(zone)))
 }
 
 /// `time.strftime`: unknown directives stay as they are.
-fn format_time(format: &str, time: &ZonedDateTime) -> Outcome {
+fn format_time(format: &str, time: &ZonedDateTime) -> Value {
     let mut out = String::new();
     let mut rest = format;
     while let Some(percent) = rest.find('%') {
@@ -178,12 +178,12 @@ fn format_time(format: &str, time: &ZonedDateTime) -> Outcome {
         }
         let Some(letter) = directive else {
             out.push_str(&rest[percent..]);
-            return Ok(Value::from(out));
+            return Value::from(out);
         };
         let flag = flag.map(String::from).unwrap_or_default();
         match letter {
             '%' => out.push('%'),
-            'f' => out.push_str(&format!("{:06}", time.subsec_nanosecond() / 1000)),
+            'f' => out += &format!("{:06}", time.subsec_nanosecond() / 1000),
             'Z' if time.time_zone() == &TimeZone::UTC => out.push_str("GMT"),
             'c' => out.push_str(&time.strftime("%a %b %e %H:%M:%S %Y").to_string()),
             'x' => out.push_str(&time.strftime("%m/%d/%y").to_string()),
@@ -199,5 +199,5 @@ fn format_time(format: &str, time: &ZonedDateTime) -> Outcome {
         }
         rest = tail.as_str();
     }
-    Ok(Value::from(out + rest))
+    Value::from(out + rest)
 }

@@ -47,7 +47,7 @@ fn map(state: &mut State<'_, '_>, args: &Arguments) -> Outcome {
         }
         return Ok(Value::from(out));
     }
-    let (name, tail) = call_parts(args, 0)?;
+    let (name, tail) = call_parts(args, 0);
     list.into_iter()
         .map(|item| {
             let mut call = vec![item];
@@ -59,13 +59,13 @@ fn map(state: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 /// The name of the filter or test at `index` and what to pass it after the item.
-fn call_parts(args: &Arguments, index: usize) -> Result<(String, Vec<Value>), Error> {
+fn call_parts(args: &Arguments, index: usize) -> (String, Vec<Value>) {
     let name = args.rest().get(index).map(python::text).unwrap_or_default();
     let mut tail: Vec<Value> = args.rest().iter().skip(index + 1).cloned().collect();
     if !args.extra().is_empty() {
         tail.push(Value::from(args.extra().iter().cloned().collect::<Kwargs>()));
     }
-    Ok((name, tail))
+    (name, tail)
 }
 
 fn choose(state: &mut State<'_, '_>, args: &Arguments, by_attribute: bool, keep: bool) -> Outcome {
@@ -75,7 +75,7 @@ fn choose(state: &mut State<'_, '_>, args: &Arguments, by_attribute: bool, keep:
     } else {
         None
     };
-    let test = if args.rest().len() > first { Some(call_parts(args, first)?) } else { None };
+    let test = if args.rest().len() > first { Some(call_parts(args, first)) } else { None };
     let mut out = Vec::new();
     for item in args.list("value")? {
         let subject = match path {

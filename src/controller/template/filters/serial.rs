@@ -32,17 +32,20 @@ pub(super) const ALL: &[Filter] = &[
 type Outcome = Result<Value, Error>;
 
 fn to_json(args: &Arguments, nice: bool) -> Outcome {
-    let mut style = json::Style::default();
-    style.indent = match args.get("indent") {
+    let indent = match args.get("indent") {
         None if nice => Some("    ".to_owned()),
         None => None,
         Some(indent) if indent.is_none() => None,
         Some(indent) if indent.as_str().is_some() => Some(python::text(indent)),
         Some(_) => Some(" ".repeat(args.size("indent")?.unwrap_or(0).min(200))),
     };
-    style.sort_keys = args.flag_or("sort_keys", nice);
-    style.ensure_ascii = args.flag_or("ensure_ascii", true);
-    style.skip_keys = args.flag("skipkeys");
+    let mut style = json::Style {
+        indent,
+        sort_keys: args.flag_or("sort_keys", nice),
+        ensure_ascii: args.flag_or("ensure_ascii", true),
+        skip_keys: args.flag("skipkeys"),
+        ..json::Style::default()
+    };
     if nice || style.indent.is_some() {
         ",".clone_into(&mut style.item_separator);
     }

@@ -17,7 +17,7 @@ pub(super) const ALL: &[Filter] = &[
     Filter::new("replace", "s old new count", replace),
     Filter::new("join", "value d attribute", join),
     Filter::new("split", "value sep maxsplit", split),
-    Filter::new("quote", "a", quote),
+    Filter::new("quote", "a", |_, args| Ok(Value::from(shell_quoted(&args.text_or("a", ""))))),
     Filter::new("wordcount", "s", wordcount),
     Filter::new("format", "value *args **kwargs", format),
     Filter::new(
@@ -144,10 +144,6 @@ pub(in super::super) fn split_text(
             Ok(words)
         }
     }
-}
-
-fn quote(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
-    Ok(Value::from(shell_quoted(&args.text_or("a", ""))))
 }
 
 /// `shlex.quote`: single quotes around anything but the plainest words.

@@ -125,7 +125,7 @@ fn wrap(line: &str, width: usize, break_long: bool, hyphens: bool) -> Vec<String
                 }
                 // Even nothing counts as a piece, so blanks before it stay.
                 current.push(chunk[..cut].to_owned());
-                rest[0] = chunk[cut..].to_owned();
+                chunk[cut..].clone_into(&mut rest[0]);
             } else if current.is_empty() {
                 current.extend(rest.pop_front());
             }

@@ -86,7 +86,8 @@ impl Reader<'_> {
     }
 
     fn mapping(&mut self, depth: usize) -> Result<Value, Error> {
-        let (mut own, mut merged): (Vec<(Value, Value)>, Vec<(Value, Value)>) = (Vec::new(), Vec::new());
+        let mut own: Vec<(Value, Value)> = Vec::new();
+        let mut merged: Vec<(Value, Value)> = Vec::new();
         loop {
             let event = (self.next)()?;
             if matches!(event.data, EventData::MappingEnd) {

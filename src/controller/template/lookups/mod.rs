@@ -184,8 +184,10 @@ fn text_term(lookup: &str, term: &Value) -> Result<String, Error> {
     }
 }
 
+type Words = (Vec<String>, Vec<(String, String)>);
+
 /// `key=value` words of a term, quotes respected, and the words without a key.
-fn key_values(term: &str) -> Result<(Vec<String>, Vec<(String, String)>), Error> {
+fn key_values(term: &str) -> Result<Words, Error> {
     let words = shlex::split(term).ok_or_else(|| invalid(format!("failed at splitting arguments: {term}")))?;
     let (mut bare, mut pairs) = (Vec::new(), Vec::new());
     for word in words {

@@ -36,7 +36,7 @@ pub(super) const ALL: &[Test] = &[
     Test::new(&["sameas"], "value other", same),
     Test::new(&["lower"], "value", |_, args| cased(args, char::is_lowercase, char::is_uppercase)),
     Test::new(&["upper"], "value", |_, args| cased(args, char::is_uppercase, char::is_lowercase)),
-    Test::new(&["odd"], "value", |_, args| Ok(remainder(args.need("value")?, 2.0)? == 1.0)),
+    Test::new(&["odd"], "value", |_, args| Ok(remainder(args.need("value")?, 2.0)? > 0.5)),
     Test::new(&["even"], "value", |_, args| Ok(remainder(args.need("value")?, 2.0)? == 0.0)),
     Test::new(&["divisibleby"], "value num", |_, args| {
         let divisor = number(args.need("num")?).ok_or_else(|| invalid("divisibleby needs a number"))?;
@@ -53,8 +53,8 @@ pub(super) const ALL: &[Test] = &[
     Test::new(&["ge", ">="], "a b", |_, args| compared(args, Ordering::is_ge)),
     Test::new(&["in"], "value seq", |_, args| contains(args.need("seq")?, args.need("value")?)),
     Test::new(&["contains"], "seq value", |_, args| contains(args.need("seq")?, args.need("value")?)),
-    Test::new(&["subset", "issubset"], "a b", |_, args| within(&args.list("a")?, &args.list("b")?)),
-    Test::new(&["superset", "issuperset"], "a b", |_, args| within(&args.list("b")?, &args.list("a")?)),
+    Test::new(&["subset", "issubset"], "a b", |_, args| Ok(within(&args.list("a")?, &args.list("b")?))),
+    Test::new(&["superset", "issuperset"], "a b", |_, args| Ok(within(&args.list("b")?, &args.list("a")?))),
     Test::new(&["any"], "value", |_, args| Ok(args.list("value")?.iter().any(Value::is_true))),
     Test::new(&["all"], "value", |_, args| Ok(args.list("value")?.iter().all(Value::is_true))),
     Test::new(&["truthy"], "value convert_bool", truthy),
@@ -110,8 +110,8 @@ fn contains(seq: &Value, value: &Value) -> Result<bool, Error> {
     }
 }
 
-fn within(small: &[Value], large: &[Value]) -> Result<bool, Error> {
-    Ok(small.iter().all(|item| large.iter().any(|other| equal(item, other))))
+fn within(small: &[Value], large: &[Value]) -> bool {
+    small.iter().all(|item| large.iter().any(|other| equal(item, other)))
 }
 
 fn truthy(_: &mut State<'_, '_>, args: &Arguments) -> Result<bool, Error> {

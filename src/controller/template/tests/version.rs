@@ -82,10 +82,10 @@ fn numeric(left: &str, right: &str) -> Ordering {
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
-type Strict = ([u64; 3], Option<(char, u64)>);
+type Mark = Option<(char, u64)>;
 
 /// A strict version; one without a letter comes after those with one.
-fn strict(text: &str) -> Result<([u64; 3], bool, Option<(char, u64)>), String> {
+fn strict(text: &str) -> Result<([u64; 3], bool, Mark), String> {
     let wrong = || format!("invalid version number '{text}'");
     let (numbers, mark) = match text.find(['a', 'b']) {
         Some(at) => {
@@ -95,7 +95,7 @@ fn strict(text: &str) -> Result<([u64; 3], bool, Option<(char, u64)>), String> {
         None => (text, None),
     };
     let numbers: Vec<u64> = numbers.split('.').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
-    let (found, mark): Strict = match numbers[..] {
+    let (found, mark): ([u64; 3], Mark) = match numbers[..] {
         [major, minor] => ([major, minor, 0], mark),
         [major, minor, patch] => ([major, minor, patch], mark),
         _ => return Err(wrong()),
