@@ -5,6 +5,9 @@ use minijinja::{Error, ErrorKind, Value};
 
 use super::super::emit::python;
 
+/// The largest count or width anything is asked for.
+const LARGEST: usize = 10_000_000;
+
 /// Arguments by name. Any parameter may come by position or by keyword.
 #[derive(Debug)]
 pub struct Arguments {
@@ -123,7 +126,7 @@ impl Arguments {
 
     /// The argument as a length or count; negative numbers are none.
     pub fn size(&self, name: &str) -> Result<Option<usize>, Error> {
-        Ok(self.int(name)?.map(|number| usize::try_from(number).unwrap_or(0)))
+        Ok(self.int(name)?.map(|number| usize::try_from(number).unwrap_or(0).min(LARGEST)))
     }
 
     /// The items of the argument.

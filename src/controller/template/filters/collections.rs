@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{Error, State, Value};
 
 use super::super::emit::python;
@@ -40,9 +40,7 @@ fn key(item: &Value, path: Option<&Value>, case_sensitive: bool) -> Outcome {
 
 fn fold(value: Value, case_sensitive: bool) -> Value {
     match value.as_str() {
-        Some(text) if !case_sensitive && value.kind() == minijinja::value::ValueKind::String => {
-            Value::from(text.to_lowercase())
-        }
+        Some(text) if !case_sensitive && value.kind() == ValueKind::String => Value::from(text.to_lowercase()),
         _ => value,
     }
 }
@@ -136,9 +134,8 @@ fn unique(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let list = args.list("a")?;
     // Lists and dictionaries have no hash; with one among the items letter case counts after all.
     let path = args.some("attribute");
-    let hashable = list.iter().all(|item| {
-        path.is_some() || !(is_list(item) && !item.is_tuple() || item.kind() == minijinja::value::ValueKind::Map)
-    });
+    let hashable =
+        list.iter().all(|item| path.is_some() || !(is_list(item) && !item.is_tuple() || item.kind() == ValueKind::Map));
     distinct(list, args.flag("case_sensitive") || !hashable, path).map(Value::from)
 }
 
@@ -157,6 +154,7 @@ pub(super) fn distinct(list: Vec<Value>, case_sensitive: bool, path: Option<&Val
 #[derive(Default)]
 pub(super) struct Seen {
     strings: std::collections::HashSet<String>,
+    numbers: std::collections::HashSet<i128>,
     others: Vec<Value>,
 }
 
@@ -171,8 +169,11 @@ impl Seen {
 
     /// Adds a value; says whether it is new.
     pub(super) fn add(&mut self, value: Value) -> bool {
-        if let (minijinja::value::ValueKind::String, Some(text)) = (value.kind(), value.as_str()) {
+        if let (ValueKind::String, Some(text)) = (value.kind(), value.as_str()) {
             return self.strings.insert(text.to_owned());
+        }
+        if let Some(number) = whole(&value) {
+            return self.numbers.insert(number);
         }
         let new = !self.has(&value);
         if new {
@@ -182,10 +183,25 @@ impl Seen {
     }
 
     pub(super) fn has(&self, value: &Value) -> bool {
-        match (value.kind(), value.as_str()) {
-            (minijinja::value::ValueKind::String, Some(text)) => self.strings.contains(text),
+        match (value.kind(), value.as_str(), whole(value)) {
+            (ValueKind::String, Some(text), _) => self.strings.contains(text),
+            (_, _, Some(number)) => self.numbers.contains(&number),
             _ => self.others.iter().any(|known| equal(known, value)),
         }
+    }
+}
+
+/// The whole number a value equals: 1, 1.0 and `True` are one.
+fn whole(value: &Value) -> Option<i128> {
+    match value.kind() {
+        ValueKind::Bool => Some(i128::from(value.is_true())),
+        ValueKind::Number if value.is_integer() => i128::try_from(value.clone()).ok(),
+        ValueKind::Number => {
+            let number = f64::try_from(value.clone()).ok()?;
+            #[expect(clippy::cast_possible_truncation, reason = "whole and far within bounds")]
+            (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i128)
+        }
+        _ => None,
     }
 }
 
@@ -221,13 +237,7 @@ fn sum(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 fn plus(left: &Value, right: &Value) -> Outcome {
-    let whole = |value: &Value| {
-        if value.is_integer() || value.kind() == minijinja::value::ValueKind::Bool {
-            i128::try_from(value.clone()).ok().or_else(|| Some(i128::from(value.is_true())))
-        } else {
-            None
-        }
-    };
+    let whole = |value: &Value| if value.is_integer() || value.kind() == ValueKind::Bool { whole(value) } else { None };
     if let (Some(left), Some(right)) = (whole(left), whole(right)) {
         return left.checked_add(right).map(integer).ok_or_else(|| invalid("the sum is too large"));
     }

@@ -1,5 +1,7 @@
 //! Filters on dictionaries and lists of them.
 
+use std::collections::HashMap;
+
 use minijinja::value::{Tuple, ValueKind};
 use minijinja::{Error, State, Value};
 
@@ -83,8 +85,18 @@ fn combine(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 fn merge(mut low: Entries, high: Entries, recursive: bool, lists: Lists) -> Result<Entries, Error> {
+    // String keys are found by their hash: dictionaries of hosts and packages grow long.
+    let named = |(index, (key, _)): (usize, &(Value, Value))| Some((key.as_str()?.to_owned(), index));
+    let mut places: HashMap<String, usize> = low.iter().enumerate().filter_map(named).collect();
     for (key, value) in high {
-        let Some(slot) = low.iter_mut().find(|(known, _)| equal(known, &key)).map(|(_, slot)| slot) else {
+        let place = match key.as_str() {
+            Some(name) => places.get(name).copied(),
+            None => low.iter().position(|(known, _)| equal(known, &key)),
+        };
+        let Some(slot) = place.and_then(|place| low.get_mut(place)).map(|(_, slot)| slot) else {
+            if let Some(name) = key.as_str() {
+                places.insert(name.to_owned(), low.len());
+            }
             low.push((key, value));
             continue;
         };

@@ -136,11 +136,8 @@ fn other(value: &Value, parsed: Parsed, query: &str) -> Result<Option<Value>, Er
     let net = parsed.net;
     let (first, last) = (number(net.network()), number(net.broadcast()));
     if let Ok(index) = query.parse::<i128>() {
-        let wanted = if index < 0 {
-            (last + 1).checked_sub(index.unsigned_abs())
-        } else {
-            first.checked_add(index.unsigned_abs())
-        };
+        let distance = index.unsigned_abs();
+        let wanted = if index < 0 { last.checked_sub(distance - 1) } else { first.checked_add(distance) };
         let found =
             wanted.filter(|wanted| (first..=last).contains(wanted)).and_then(|wanted| address(wanted, net.addr()));
         return Ok(found.map(|found| Value::from(format!("{found}/{}", net.prefix_len()))));
@@ -166,7 +163,8 @@ fn reversed(address: IpAddr) -> String {
         }
         IpAddr::V6(address) => {
             let nibbles = address.octets().into_iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-            nibbles.map(|nibble| format!("{nibble:x}.")).collect::<String>() + "ip6.arpa."
+            let digits: Vec<String> = nibbles.map(|nibble| format!("{nibble:x}")).collect();
+            format!("{}.ip6.arpa.", digits.join("."))
         }
     }
 }
@@ -211,6 +209,7 @@ mod tests {
             ("10.0.0.1", "revdns", "'1.0.0.10.in-addr.arpa.'"),
             ("fe80::1/64", "network", "'fe80::'"),
             ("::1", "version", "6"),
+            ("::/0", "-1", "'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/0'"),
             ("nope", "", "False"),
         ];
         for (text, query, expected) in table {

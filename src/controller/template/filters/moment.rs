@@ -183,7 +183,7 @@ fn format_time(format: &str, time: &ZonedDateTime) -> Value {
         let flag = flag.map(String::from).unwrap_or_default();
         match letter {
             '%' => out.push('%'),
-            'f' => out += &format!("{:06}", time.subsec_nanosecond() / 1000),
+            'f' => out.extend([format!("{:06}", time.subsec_nanosecond() / 1000)]),
             'Z' if time.time_zone() == &TimeZone::UTC => out.push_str("GMT"),
             'c' => out.push_str(&time.strftime("%a %b %e %H:%M:%S %Y").to_string()),
             'x' => out.push_str(&time.strftime("%m/%d/%y").to_string()),

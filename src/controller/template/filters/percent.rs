@@ -6,6 +6,9 @@ use minijinja::{Error, Value};
 use super::super::emit::python;
 use super::arguments::{invalid, number};
 
+/// The widest field the formatter takes.
+const WIDEST: i64 = 60_000;
+
 /// Formats as `template % args`: one mapping serves `%(name)s`, else each directive takes the next argument.
 pub fn format(template: &str, args: &[Value]) -> Result<String, Error> {
     let mut out = String::new();
@@ -83,13 +86,13 @@ fn digits(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<i64> {
     let mut found = None;
     while let Some(digit) = rest.next_if(char::is_ascii_digit) {
         let digit = i64::from(digit.to_digit(10).unwrap_or(0));
-        found = Some(found.unwrap_or(0_i64).saturating_mul(10).saturating_add(digit).min(1_000_000));
+        found = Some(found.unwrap_or(0_i64).saturating_mul(10).saturating_add(digit).min(WIDEST));
     }
     found
 }
 
 fn whole(value: &Value) -> Result<i64, Error> {
-    value.as_i64().map(|width| width.clamp(-1_000_000, 1_000_000)).ok_or_else(|| invalid("* wants int"))
+    value.as_i64().map(|width| width.clamp(-WIDEST, WIDEST)).ok_or_else(|| invalid("* wants int"))
 }
 
 #[derive(Default)]
