@@ -62,7 +62,20 @@ pub fn write(value: &Value, style: &Style) -> Result<String, Error> {
         }
         emitter.flush().map_err(|error| failure(&error))?;
     }
-    String::from_utf8(buffer).map_err(|error| failure(&error))
+    String::from_utf8(buffer).map(|text| escape_wide(&text)).map_err(|error| failure(&error))
+}
+
+/// libyaml holds characters beyond U+FFFF for unprintable; strings with one are double-quoted, so an escape is apt.
+fn escape_wide(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.chars().fold(String::with_capacity(text.len()), |mut out, character| {
+        if character > '\u{ffff}' {
+            let _ = write!(out, "\\U{:08X}", u32::from(character));
+        } else {
+            out.push(character);
+        }
+        out
+    })
 }
 
 fn failure(error: &dyn std::error::Error) -> Error {
@@ -129,6 +142,7 @@ fn scalar(value: &Value, style: &Style) -> Result<(Event, bool), Error> {
         _ => ScalarStyle::Any,
     };
     let plain = wanted == ScalarStyle::Any;
+    let wanted = if text.chars().any(|character| character > '\u{ffff}') { ScalarStyle::DoubleQuoted } else { wanted };
     Ok((Event::scalar(None, Some(tag), &text, plain_implicit, string, wanted), plain))
 }
 
@@ -168,8 +182,8 @@ mod tests {
             ),
             (
                 r#"{"m": "line1\nline2\n", "u": "é😀", "f": 1e16, "t": true}"#,
-                "{f: 1.0e+16, m: 'line1\n\n    line2\n\n    ', t: true, u: é😀}\n",
-                "f: 1.0e+16\nm: 'line1\n\n    line2\n\n    '\nt: true\nu: é😀\n",
+                "{f: 1.0e+16, m: 'line1\n\n    line2\n\n    ', t: true, u: \"é\\U0001F600\"}\n",
+                "f: 1.0e+16\nm: 'line1\n\n    line2\n\n    '\nt: true\nu: \"é\\U0001F600\"\n",
             ),
             ("{}", "{}\n", "{}\n"),
             (r#""foo""#, "foo\n", "foo\n"),
