@@ -96,7 +96,8 @@ struct Through {
     busy: HashMap<usize, Position>,
     /// Handlers of the play and of what was included.
     handlers: Arc<Vec<Item>>,
-    infos: HashMap<*const Task, Arc<TaskInfo>>,
+    /// By the address of the task, which lives as long as the play.
+    infos: HashMap<usize, Arc<TaskInfo>>,
     started: HashSet<u64>,
     /// What hosts have included at a place: its key and items, by order of appearance.
     included: HashMap<Position, Vec<(String, Arc<Vec<Item>>)>>,
@@ -234,7 +235,7 @@ impl Through {
     }
 
     fn info(&mut self, host: usize, task: &Arc<Task>) -> Arc<TaskInfo> {
-        if let Some(known) = self.infos.get(&Arc::as_ptr(task)) {
+        if let Some(known) = self.infos.get(&(Arc::as_ptr(task) as usize)) {
             return known.clone();
         }
         let name = task.name.as_ref().and_then(Node::as_str).unwrap_or(&task.module);
@@ -253,7 +254,7 @@ impl Through {
             place: task.span.to_string(),
             handler: task.handler,
         });
-        self.infos.insert(Arc::as_ptr(task), info.clone());
+        self.infos.insert(Arc::as_ptr(task) as usize, info.clone());
         info
     }
 
