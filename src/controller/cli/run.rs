@@ -123,7 +123,7 @@ pub struct Run {
     pub flush_cache: bool,
 
     /// Become another user for all tasks
-    #[arg(short, long = "become", help_heading = "Privileges")]
+    #[arg(short = 'b', long = "become", help_heading = "Privileges")]
     pub escalate: bool,
 
     /// Become this user [default: root]

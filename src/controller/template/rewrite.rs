@@ -158,10 +158,10 @@ impl Rewriter<'_> {
             return self.walk(expression);
         }
         let extent = extent(expression);
-        self.insert(extent.0, true, "(");
+        self.insert(extent.0, true, "((");
         self.walk(expression);
         let name = self.source[extent.0..extent.1].replace('"', "'").replace(['\\', '\n'], " ");
-        self.insert(extent.1, false, format!(")|__used(\"{name}\")"));
+        self.insert(extent.1, false, format!(")|__used(\"{name}\"))"));
     }
 
     fn walk(&mut self, expression: &Expr<'_>) {
@@ -289,7 +289,9 @@ fn extent(expression: &Expr<'_>) -> (usize, usize) {
     };
     let (start, mut end) = first.map(extent).map_or(own, |inner| (inner.0.min(own.0), inner.1.max(own.1)));
     if let Expr::IfExpr(choice) = expression {
+        // Its own span begins with whatever stands before it.
         end = choice.false_expr.as_ref().map_or(end, |other| extent(other).1.max(end));
+        return (extent(&choice.true_expr).0, end);
     }
     (start, end)
 }
@@ -300,12 +302,35 @@ mod tests {
 
     #[test]
     fn uses_are_wrapped_and_looking_into_is_not() {
-        assert_eq!(expression("a.b == 1", false).unwrap(), "(a.b)|__used(\"a.b\") == 1");
+        assert_eq!(expression("a.b == 1", false).unwrap(), "((a.b)|__used(\"a.b\")) == 1");
         assert_eq!(expression("a.b is defined", false).unwrap(), "a.b is defined");
         assert_eq!(
             expression("a.b | default('x')", false).unwrap(),
-            "(a.b | default('x'))|__used(\"a.b | default('x')\")"
+            "((a.b | default('x'))|__used(\"a.b | default('x')\"))"
         );
+    }
+
+    #[test]
+    fn what_is_rewritten_parses_and_nests() {
+        for source in [
+            "x if x != 'a' else (b if c else d)",
+            "'127' if rates == '0' else rates",
+            "(a or b) | upper if (c and d) else e[f] | default(g % h)",
+            "not (a is defined and b)",
+            "(x in y and z)",
+            "[a, (b, c)] + d[1:e]",
+            "f(a, b=c).d.e(g)",
+            "a ~ (b | default('') if c else d) ~ '/x'",
+            "((a | int) > (b | int)) or (c | bool)",
+            "x is version('1', '>=') and y is not search(z)",
+            "a in b\n and (c ~ '.').startswith(d ~ '.')",
+        ] {
+            let rewritten = expression(source, false).unwrap();
+            assert!(parse_expr(&rewritten).is_ok(), "{source}\n{rewritten}");
+            let text = format!("x {{{{ {source} }}}} y {{{{ {source}\n}}}}");
+            let Ok(Parsed::Template(rewritten)) = template(&text, &SyntaxConfig::default(), true) else { panic!() };
+            assert!(parse(&rewritten, "test", SyntaxConfig::default()).is_ok(), "{text}\n{rewritten}");
+        }
     }
 
     #[test]
