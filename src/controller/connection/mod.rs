@@ -8,6 +8,8 @@ pub mod local;
 mod process;
 pub mod ssh;
 mod target;
+#[cfg(test)]
+mod testing;
 
 pub use connector::{Connection, Connector};
 pub use error::ConnectError;

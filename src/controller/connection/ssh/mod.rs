@@ -8,6 +8,8 @@ mod host_key;
 pub mod keyring;
 pub mod known_hosts;
 pub mod patterns;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
