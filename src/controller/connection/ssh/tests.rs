@@ -99,7 +99,9 @@ async fn sockets_of_the_host_are_dialled_and_half_closed() {
         let mut text = Vec::new();
         unix.read_to_end(&mut text).await.unwrap();
         unix.write_all(&text.to_ascii_uppercase()).await.unwrap();
+        drop(unix);
         let (mut tcp, _) = tcp.accept().await.unwrap();
+        tcp.read_to_end(&mut Vec::new()).await.unwrap();
         tcp.write_all(b"over tcp").await.unwrap();
     });
     for (endpoint, expected) in [
@@ -293,7 +295,7 @@ async fn a_chain_of_jump_hosts_is_checked_at_every_hop() {
     let seen = output(&connection, "echo $SSH_CONNECTION").await;
     assert!(seen.contains(&last.port.to_string()), "{seen}");
     // The same by a proxy command.
-    let proxy = format!("-o 'ProxyCommand=bash -c \"exec 3<>/dev/tcp/%h/%p; cat <&3 & cat >&3; kill $!\"'");
+    let proxy = "-o 'ProxyCommand=bash -c \"exec 3<>/dev/tcp/%h/%p; cat <&3 & cat >&3; kill $!\"'".to_owned();
     let connection = last.open(&Target { ssh_args: proxy, ..last.target() }).await.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(output(&connection, "echo proxied").await, "proxied\n");
 }
