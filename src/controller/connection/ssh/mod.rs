@@ -11,6 +11,8 @@ pub mod patterns;
 #[cfg(test)]
 mod tests;
 mod transport;
+#[cfg(test)]
+mod trust_tests;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
