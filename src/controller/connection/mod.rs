@@ -6,6 +6,7 @@ pub mod escalation;
 pub mod helper;
 pub mod local;
 mod process;
+pub mod shell;
 pub mod ssh;
 mod target;
 #[cfg(test)]

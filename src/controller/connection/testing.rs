@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{AskNobody, Connection, ConnectError, Connector, HostKeyChecking, Target};
+use super::{AskNobody, ConnectError, Connection, Connector, HostKeyChecking, Target};
 
 /// One server and the home of the user who connects to it.
 pub(super) struct Sshd {

@@ -39,10 +39,12 @@ async fn the_helper_is_sent_once_and_found_again() {
     let session = Session::start_with(&connection, None, &helpers).await.unwrap();
     assert_eq!((session.ready().uid, session.ready().user.as_str()), (7, "somebody"));
     let file = sshd.path("cache/deployer").join(&helpers[0].sha256);
-    let seen = output(&connection, &format!("stat -c '%a %i' {} {}", file.parent().unwrap().display(), file.display())).await;
+    let seen =
+        output(&connection, &format!("stat -c '%a %i' {} {}", file.parent().unwrap().display(), file.display())).await;
     assert!(seen.starts_with("700 ") && seen.contains("\n700 "), "{seen}");
     Session::start_with(&connection, None, &helpers).await.unwrap();
-    let again = output(&connection, &format!("stat -c '%a %i' {} {}", file.parent().unwrap().display(), file.display())).await;
+    let again =
+        output(&connection, &format!("stat -c '%a %i' {} {}", file.parent().unwrap().display(), file.display())).await;
     assert_eq!(seen, again, "the file was written again");
     // A damaged one is replaced before anything runs.
     std::fs::write(&file, "#!/bin/sh\ntouch /tmp/should-never-run\n").unwrap();

@@ -73,13 +73,18 @@ pub(in super::super) async fn scan(targets: &[Target], keyring: &Arc<Keyring>) -
     while let Some(scan) = scans.join_next().await {
         if let Ok((index, Some(error))) = scan
             && let Some(unknown) = innermost(error)
-            && !found.iter().any(|(_, other)| other.name == unknown.name && other.key == unknown.key)
         {
             found.push((index, unknown));
         }
     }
     found.sort_by_key(|(index, _)| *index);
-    Ok(found.into_iter().map(|(_, unknown)| unknown).collect())
+    let mut distinct: Vec<Unknown> = Vec::new();
+    for (_, unknown) in found {
+        if !distinct.iter().any(|other| other.name == unknown.name && other.key == unknown.key) {
+            distinct.push(unknown);
+        }
+    }
+    Ok(distinct)
 }
 
 fn innermost(error: ConnectError) -> Option<Unknown> {
@@ -102,14 +107,13 @@ pub fn accept(unknown: &[Unknown]) -> Result<(), ConnectError> {
         let additions: Vec<Addition> = unknown
             .iter()
             .filter(|unknown| unknown.file.as_ref() == Some(file))
-            .map(|unknown| Addition {
-                name: unknown.name.clone(),
-                key: unknown.key.clone(),
-                hash: unknown.hash,
-            })
+            .map(|unknown| Addition { name: unknown.name.clone(), key: unknown.key.clone(), hash: unknown.hash })
             .collect();
-        known_hosts::append(file, &additions)
-            .map_err(|source| ConnectError::KnownHosts { doing: "write", path: file.clone(), source })?;
+        known_hosts::append(file, &additions).map_err(|source| ConnectError::KnownHosts {
+            doing: "write",
+            path: file.clone(),
+            source,
+        })?;
     }
     Ok(())
 }

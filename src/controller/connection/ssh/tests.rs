@@ -49,8 +49,7 @@ async fn more_commands_than_the_server_has_sessions_all_run() {
         let connection = connection.clone();
         running.spawn(async move { output(&connection, &format!("echo {number}")).await });
     }
-    let mut answers: Vec<u32> =
-        running.join_all().await.iter().map(|answer| answer.trim().parse().unwrap()).collect();
+    let mut answers: Vec<u32> = running.join_all().await.iter().map(|answer| answer.trim().parse().unwrap()).collect();
     answers.sort_unstable();
     assert_eq!(answers, (0..60).collect::<Vec<_>>());
 }
@@ -70,10 +69,7 @@ async fn a_command_that_nobody_waits_for_is_ended() {
     let sshd = Sshd::start("");
     let connection = sshd.connect().await;
     let file = sshd.path("alive");
-    let process = connection
-        .exec(&format!("touch {0}; echo up; cat; rm -f {0}", file.display()))
-        .await
-        .unwrap();
+    let process = connection.exec(&format!("touch {0}; echo up; cat; rm -f {0}", file.display())).await.unwrap();
     let mut stdout = process.stdout;
     let mut word = [0; 3];
     stdout.read_exact(&mut word).await.unwrap();
@@ -104,10 +100,9 @@ async fn sockets_of_the_host_are_dialled_and_half_closed() {
         tcp.read_to_end(&mut Vec::new()).await.unwrap();
         tcp.write_all(b"over tcp").await.unwrap();
     });
-    for (endpoint, expected) in [
-        (Endpoint::Unix(path), "OVER UNIX"),
-        (Endpoint::Tcp { host: "127.0.0.1".into(), port }, "over tcp"),
-    ] {
+    for (endpoint, expected) in
+        [(Endpoint::Unix(path), "OVER UNIX"), (Endpoint::Tcp { host: "127.0.0.1".into(), port }, "over tcp")]
+    {
         let dial = tokio::time::timeout(Duration::from_secs(5), connection.dial(&endpoint));
         let mut stream = dial.await.unwrap_or_else(|_| panic!("no answer for {endpoint}: {}", sshd.log())).unwrap();
         stream.write_all(b"over unix").await.unwrap();
@@ -219,7 +214,10 @@ async fn an_agent_signs_with_keys_and_certificates() {
     std::fs::write(sshd.path("authorized"), "").unwrap();
     assert!(sshd.open_unchecked(target.clone()).await.is_err());
     let user = target.user.clone().unwrap();
-    keygen(&sshd.path("ca"), &["-s", sshd.path("ca").to_str().unwrap(), "-I", "me", "-n", &user, sshd.path("held.pub").to_str().unwrap()]);
+    keygen(
+        &sshd.path("ca"),
+        &["-s", sshd.path("ca").to_str().unwrap(), "-I", "me", "-n", &user, sshd.path("held.pub").to_str().unwrap()],
+    );
     agent.add(&sshd.path("held"));
     sshd.open_unchecked(target).await.unwrap_or_else(|error| panic!("certificate: {error}\n{}", sshd.log()));
 }
@@ -232,7 +230,10 @@ async fn a_certificate_beside_a_key_is_used() {
     let target = Target { private_key_file: Some(sshd.path("mine")), ..sshd.target() };
     assert!(sshd.open_unchecked(target.clone()).await.is_err());
     let user = target.user.clone().unwrap();
-    keygen(&sshd.path("ca"), &["-s", sshd.path("ca").to_str().unwrap(), "-I", "me", "-n", &user, sshd.path("mine.pub").to_str().unwrap()]);
+    keygen(
+        &sshd.path("ca"),
+        &["-s", sshd.path("ca").to_str().unwrap(), "-I", "me", "-n", &user, sshd.path("mine.pub").to_str().unwrap()],
+    );
     sshd.open_unchecked(target).await.unwrap_or_else(|error| panic!("{error}\n{}", sshd.log()));
 }
 
@@ -253,7 +254,8 @@ async fn unreachable_ports_and_names_are_told_apart() {
     let error = sshd.open(&Target { port: Some(free), ..sshd.target() }).await.err().unwrap();
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
     assert!(error.hint().unwrap().contains("nothing listens"));
-    let error = sshd.open(&Target { address: Some("no.such.host.invalid".into()), ..sshd.target() }).await.err().unwrap();
+    let error =
+        sshd.open(&Target { address: Some("no.such.host.invalid".into()), ..sshd.target() }).await.err().unwrap();
     assert!(matches!(error, ConnectError::Resolve { .. }), "{error}");
     // A port that accepts and stays silent.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

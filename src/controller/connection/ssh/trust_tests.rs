@@ -104,11 +104,7 @@ async fn a_host_certificate_of_a_known_authority_is_enough() {
         keygen(&ca, &["-s", ca.to_str().unwrap(), "-h", "-I", "host", "-n", name, public.to_str().unwrap()]);
     };
     certify("127.0.0.1");
-    let more = format!(
-        "HostKey {}\nHostCertificate {}",
-        at("certified").display(),
-        at("certified-cert.pub").display()
-    );
+    let more = format!("HostKey {}\nHostCertificate {}", at("certified").display(), at("certified-cert.pub").display());
     let sshd = Sshd::start(&more);
     let authority = host_key(&ca);
     std::fs::write(known(&sshd), format!("@cert-authority [127.0.0.*]:* {authority}\n")).unwrap();

@@ -68,7 +68,7 @@ fn settings_are_those_of_openssh() {
         ("proxied", "-p 2222"),
         ("gate", "-l someone -o 'ConnectTimeout 3'"),
         ("included", ""),
-        ("elsewhere", "-J hop:23 -i /tmp/key"),
+        ("elsewhere", "-J hop:23 -o IdentityFile=/tmp/key"),
     ] {
         let words = shlex::split(arguments).unwrap();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
