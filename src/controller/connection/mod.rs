@@ -6,8 +6,11 @@ pub mod escalation;
 pub mod helper;
 pub mod local;
 mod process;
+pub mod shell;
 pub mod ssh;
 mod target;
+#[cfg(test)]
+mod testing;
 
 pub use connector::{Connection, Connector};
 pub use error::ConnectError;

@@ -5,6 +5,8 @@ mod bootstrap;
 mod embedded;
 mod error;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use blobs::{BlobStore, Blobs};
 pub use embedded::{HELPERS, Helper, helpers};

@@ -131,6 +131,13 @@ async fn drain(mut reads: ChannelReadHalf, out: &Incoming, err: Option<&Incoming
                     _ => name,
                 }));
             }
+            // The other direction may stay open for long; whoever reads must learn now that nothing more comes.
+            Some(ChannelMsg::Eof) => {
+                out.end();
+                if let Some(err) = err {
+                    err.end();
+                }
+            }
             Some(ChannelMsg::Failure) => {
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the server refuses to run commands"));
             }
@@ -150,6 +157,9 @@ struct Incoming {
 impl Incoming {
     fn put(&self, data: Bytes) -> io::Result<()> {
         let length = data.len();
+        if length == 0 {
+            return Ok(());
+        }
         // A reader that is gone does not want the rest; the command still runs to its end.
         if self.queue.send(data).is_ok()
             && self.backlog.fetch_add(length, Ordering::Relaxed) + length > BACKLOG_BYTES_MAX
@@ -160,6 +170,11 @@ impl Incoming {
             ));
         }
         Ok(())
+    }
+
+    /// Marks the end with an empty piece, which never stands for data.
+    fn end(&self) {
+        let _ = self.queue.send(Bytes::new());
     }
 
     async fn abandoned(&self) {
@@ -184,8 +199,11 @@ impl AsyncRead for Received {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         while self.current.is_empty() {
             match self.queue.poll_recv(cx) {
-                Poll::Ready(Some(bytes)) => self.current = bytes,
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Ready(Some(bytes)) if !bytes.is_empty() => self.current = bytes,
+                Poll::Ready(_) => {
+                    self.queue.close();
+                    return Poll::Ready(Ok(()));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

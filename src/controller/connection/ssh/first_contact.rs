@@ -73,13 +73,18 @@ pub(in super::super) async fn scan(targets: &[Target], keyring: &Arc<Keyring>) -
     while let Some(scan) = scans.join_next().await {
         if let Ok((index, Some(error))) = scan
             && let Some(unknown) = innermost(error)
-            && !found.iter().any(|(_, other)| other.name == unknown.name && other.key == unknown.key)
         {
             found.push((index, unknown));
         }
     }
     found.sort_by_key(|(index, _)| *index);
-    Ok(found.into_iter().map(|(_, unknown)| unknown).collect())
+    let mut distinct: Vec<Unknown> = Vec::new();
+    for (_, unknown) in found {
+        if !distinct.iter().any(|other| other.name == unknown.name && other.key == unknown.key) {
+            distinct.push(unknown);
+        }
+    }
+    Ok(distinct)
 }
 
 fn innermost(error: ConnectError) -> Option<Unknown> {

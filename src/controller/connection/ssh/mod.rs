@@ -8,7 +8,11 @@ mod host_key;
 pub mod keyring;
 pub mod known_hosts;
 pub mod patterns;
+#[cfg(test)]
+mod tests;
 mod transport;
+#[cfg(test)]
+mod trust_tests;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 

@@ -3,6 +3,8 @@
 mod lines;
 mod reader;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 pub use settings::{Family, Settings};
 
