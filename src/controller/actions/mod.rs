@@ -7,6 +7,9 @@ use crate::{
     remote::OptionSpec,
 };
 
+pub mod dialling;
+pub mod http;
+
 /// A future that an action returns.
 pub type Doing<'t> = Pin<Box<dyn Future<Output = Done> + Send + 't>>;
 
@@ -61,6 +64,7 @@ catalog! {
     setup: "setup";
     template: "template";
     unarchive: "unarchive";
+    uri: "uri", unchecked;
     wait_for_connection: "wait_for_connection", unchecked;
 }
 
