@@ -9,6 +9,7 @@ use crate::{
 
 pub mod dialling;
 pub mod http;
+pub mod postgres;
 
 /// A future that an action returns.
 pub type Doing<'t> = Pin<Box<dyn Future<Output = Done> + Send + 't>>;
@@ -58,6 +59,8 @@ catalog! {
     include_vars: "include_vars";
     meta: "meta";
     pause: "pause";
+    postgresql_load: "postgresql_load";
+    postgresql_ping: "postgresql_ping";
     script: "script";
     set_fact: "set_fact";
     set_stats: "set_stats";
