@@ -53,14 +53,18 @@ catalog! {
     debug: "debug";
     fail: "fail";
     fetch: "fetch";
+    get_url: "get_url";
     group_by: "group_by";
     include_role: "include_role";
     include_tasks: "include_tasks";
     include_vars: "include_vars";
     meta: "meta";
     pause: "pause";
+    postgresql_db: "postgresql_db";
+    postgresql_info: "postgresql_info";
     postgresql_load: "postgresql_load";
     postgresql_ping: "postgresql_ping";
+    postgresql_query: "postgresql_query";
     script: "script";
     set_fact: "set_fact";
     set_stats: "set_stats";

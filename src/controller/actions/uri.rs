@@ -112,7 +112,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     }
     for (path, wanted, word) in [(&uri.creates, true, "exists"), (&uri.removes, false, "does not exist")] {
         if let Some(path) = path
-            && http::options::stat(turn, path).await?.is_some() == wanted
+            && http::on_host::stat(turn, path).await?.is_some() == wanted
         {
             let mut outcome = Outcome::new(Verdict::Unchanged);
             outcome.result.insert("stdout".into(), json!(format!("skipped, since '{path}' {word}")));
@@ -124,11 +124,11 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     let mut dest = uri.dest.clone();
     let mut into_folder = false;
     if let Some(path) = &dest
-        && let Some(stat) = http::options::stat(turn, path).await?
+        && let Some(stat) = http::on_host::stat(turn, path).await?
     {
         into_folder = stat.get("isdir") == Some(&Json::Bool(true));
         if !uri.force && !into_folder {
-            http::options::only_if_newer(&mut headers, &stat);
+            http::on_host::only_if_newer(&mut headers, &stat);
         }
     }
     let trust = HostTrust {
@@ -156,7 +156,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
         }
         if matches!(outcome.verdict, Verdict::Unchanged) && outcome.result.get("status") != Some(&json!(304)) {
             let blob = turn.run.blobs.add_bytes(content);
-            outcome = http::options::place(turn, &given, path, &blob, outcome).await;
+            outcome = http::on_host::place(turn, &given, path, &blob, outcome).await;
         }
         outcome.result.insert("path".into(), json!(path));
     }
@@ -177,7 +177,7 @@ async fn body(turn: &Turn, uri: &Uri, headers: &mut HeaderMap) -> Result<Vec<u8>
         if uri.body.is_some() {
             return Err(Failure::new("parameters are mutually exclusive: body|src"));
         }
-        return if uri.remote_src { http::options::slurp(turn, src).await } else { read_here(turn, src) };
+        return if uri.remote_src { http::on_host::slurp(turn, src).await } else { read_here(turn, src) };
     }
     let Some(body) = &uri.body else { return Ok(Vec::new()) };
     let (kind, bytes) = match uri.body_format {
@@ -250,7 +250,7 @@ async fn ask(uri: &Uri, client: &Client<'_>, headers: HeaderMap, body: Vec<u8>) 
                 result.insert("msg".into(), json!(message));
                 Verdict::Failed(Failure::new(message))
             };
-            let file_name = http::options::disposition(&answer.headers).or_else(|| answer.address.file_name());
+            let file_name = http::on_host::disposition(&answer.headers).or_else(|| answer.address.file_name());
             Asked { outcome: Outcome { result, ..Outcome::new(verdict) }, content: Some(content), file_name }
         }
     }

@@ -2,9 +2,11 @@
 
 pub mod address;
 pub mod body;
+pub mod checksum;
 pub mod client;
 pub mod cookies;
 pub mod error;
+pub mod on_host;
 pub mod options;
 pub mod proxy;
 pub mod sink;

@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::future::BoxFuture;
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -10,13 +9,9 @@ use rustls::{
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
-use serde_json::json;
 
-use super::HttpError;
-use crate::{
-    controller::executor::Turn,
-    protocol::{Json, Map, Verdict},
-};
+use super::{HttpError, on_host::slurp};
+use crate::{controller::executor::Turn, protocol::Failure};
 
 /// Where systems keep the authorities they trust.
 const BUNDLES: [&str; 3] =
@@ -92,14 +87,8 @@ impl HostTrust<'_> {
         self.slurp(path).await.map_err(|reason| HttpError::Certificates(format!("{}: {reason}", path.display())))
     }
 
-    async fn slurp(&self, path: &Path) -> Result<Vec<u8>, String> {
-        let options = Map::from_iter([("src".to_owned(), json!(path.to_string_lossy()))]);
-        let outcome = self.turn.module("slurp", options, &[]).await;
-        if let Verdict::Failed(failure) = outcome.verdict {
-            return Err(failure.message);
-        }
-        let content = outcome.result.get("content").and_then(Json::as_str).ok_or("its content is not known yet")?;
-        STANDARD.decode(content).map_err(|error| error.to_string())
+    async fn slurp(&self, path: &Path) -> Result<Vec<u8>, Failure> {
+        slurp(self.turn, &path.to_string_lossy()).await
     }
 }
 
