@@ -100,7 +100,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Refused> {
     }
     let wanted = Wanted::parse(&get.checksum).map_err(|reason| refused(Failure::new(reason)))?;
     if let Some(path) = get.url.strip_prefix("file://") {
-        return get.from_host(turn, &given, path, wanted.as_ref()).await.map_err(refused);
+        return get.on_host(turn, &given, path, wanted.as_ref()).await.map_err(refused);
     }
     let trust = HostTrust {
         turn,
@@ -242,7 +242,7 @@ impl GetUrl {
     }
 
     /// `file://`: what is on the host stays there.
-    async fn from_host(&self, turn: &Turn, given: &Map, path: &str, wanted: Option<&Wanted>) -> Result<Outcome, Failure> {
+    async fn on_host(&self, turn: &Turn, given: &Map, path: &str, wanted: Option<&Wanted>) -> Result<Outcome, Failure> {
         if let Some(wanted) = wanted {
             let found = checksum_there(turn, path, &wanted.algorithm).await.unwrap_or_default();
             if found != wanted.value {

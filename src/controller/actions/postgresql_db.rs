@@ -185,7 +185,7 @@ impl Db {
         let mut sql = format!("CREATE DATABASE {}", identifier(&self.name));
         let mut add = |word: &str, value: Option<String>| {
             if let Some(value) = value {
-                sql.push_str(&format!(" {word} {value}"));
+                sql.extend([" ", word, " ", &value]);
             }
         };
         let named = |value: &Option<String>| value.as_deref().filter(|value| !value.is_empty()).map(identifier);

@@ -70,11 +70,11 @@ pub fn multipart(parts: &[Part]) -> (String, Vec<u8>) {
     for part in parts {
         let mut head = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"", quote(&part.field));
         if let Some(name) = &part.file_name {
-            head.push_str(&format!("; filename=\"{}\"", quote(name)));
+            head.extend(["; filename=\"", &quote(name), "\""]);
         }
         head.push_str("\r\n");
         if part.file_name.is_some() || part.mime_type != "text/plain" {
-            head.push_str(&format!("Content-Type: {}\r\n", part.mime_type.replace(['\r', '\n'], " ")));
+            head.extend(["Content-Type: ", &part.mime_type.replace(['\r', '\n'], " "), "\r\n"]);
         }
         if part.base64 {
             head.push_str("Content-Transfer-Encoding: base64\r\n");

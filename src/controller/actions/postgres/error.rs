@@ -104,7 +104,7 @@ pub fn said(error: &tokio_postgres::Error) -> String {
     let mut text = format!("{}: {}", said.severity(), said.message());
     for (word, more) in [("DETAIL", said.detail()), ("HINT", said.hint())] {
         if let Some(more) = more {
-            text.push_str(&format!(" ({word}: {more})"));
+            text.extend([" (", word, ": ", more, ")"]);
         }
     }
     text
