@@ -7,6 +7,10 @@ use crate::{
     remote::OptionSpec,
 };
 
+pub mod dialling;
+pub mod http;
+pub mod postgres;
+
 /// A future that an action returns.
 pub type Doing<'t> = Pin<Box<dyn Future<Output = Done> + Send + 't>>;
 
@@ -49,18 +53,25 @@ catalog! {
     debug: "debug";
     fail: "fail";
     fetch: "fetch";
+    get_url: "get_url";
     group_by: "group_by";
     include_role: "include_role";
     include_tasks: "include_tasks";
     include_vars: "include_vars";
     meta: "meta";
     pause: "pause";
+    postgresql_db: "postgresql_db";
+    postgresql_info: "postgresql_info";
+    postgresql_load: "postgresql_load";
+    postgresql_ping: "postgresql_ping";
+    postgresql_query: "postgresql_query";
     script: "script";
     set_fact: "set_fact";
     set_stats: "set_stats";
     setup: "setup";
     template: "template";
     unarchive: "unarchive";
+    uri: "uri", unchecked;
     wait_for_connection: "wait_for_connection", unchecked;
 }
 
