@@ -271,7 +271,8 @@ impl Rewriter<'_> {
     }
 }
 
-/// From the first to behind the last byte of an expression: the spans of postfix forms begin at their operator.
+/// From the first to behind the last byte of an expression: the spans of postfix forms begin at their operator, those of
+/// other forms with whatever stands before them.
 fn extent(expression: &Expr<'_>) -> (usize, usize) {
     let own = expression.span();
     let own = (own.start_offset as usize, own.end_offset as usize);
@@ -287,11 +288,9 @@ fn extent(expression: &Expr<'_>) -> (usize, usize) {
         Expr::IfExpr(choice) => Some(&choice.true_expr),
         _ => None,
     };
-    let (start, mut end) = first.map(extent).map_or(own, |inner| (inner.0.min(own.0), inner.1.max(own.1)));
+    let (start, mut end) = first.map(extent).map_or(own, |inner| (inner.0, inner.1.max(own.1)));
     if let Expr::IfExpr(choice) = expression {
-        // Its own span begins with whatever stands before it.
         end = choice.false_expr.as_ref().map_or(end, |other| extent(other).1.max(end));
-        return (extent(&choice.true_expr).0, end);
     }
     (start, end)
 }
