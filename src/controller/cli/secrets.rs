@@ -90,7 +90,8 @@ fn flag(context: &Context, variable: &str, section: &str, key: &str) -> Result<b
     }
 }
 
-fn bytes(password: &Secret<String>) -> Secret<Vec<u8>> {
+/// A typed password as the vault takes it.
+pub(super) fn bytes(password: &Secret<String>) -> Secret<Vec<u8>> {
     Secret::new(password.expose().as_bytes().to_vec())
 }
 

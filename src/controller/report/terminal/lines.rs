@@ -60,7 +60,8 @@ impl Block<'_> {
         let item = |arrow: &str| self.item.map(|item| format!("{arrow}{item}")).unwrap_or_default();
         let reason = self.report.reason.as_deref().map(clean);
         match self.report.status {
-            Status::Failed | Status::Ignored => format!(": FAILED!{}", item(" ")),
+            Status::Failed | Status::Ignored if self.item.is_some() => item(" "),
+            Status::Failed | Status::Ignored => ": FAILED!".to_owned(),
             Status::Unreachable => ": UNREACHABLE!".to_owned(),
             Status::Unknown => {
                 let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
