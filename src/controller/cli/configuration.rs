@@ -219,7 +219,8 @@ mod tests {
         let text = "# comment\n[defaults]\nforks = 7 ; few\nRoles_Path = roles:~/r\n[diff]\nalways: yes\n";
         std::fs::write(directory.path().join("ansible.cfg"), text).unwrap();
         let plain = Configuration::load(environment(&[]), directory.path()).unwrap();
-        let forks = |found: &Configuration| found.get(&["ANSIBLE_FORKS"], "defaults", "forks").unwrap().number::<usize>();
+        let forks =
+            |found: &Configuration| found.get(&["ANSIBLE_FORKS"], "defaults", "forks").unwrap().number::<usize>();
         assert_eq!(forks(&plain).unwrap(), 7);
         assert!(plain.get(&[], "diff", "always").unwrap().boolean().unwrap());
         assert_eq!(plain.get(&[], "defaults", "roles_path").unwrap().paths(':')[0], directory.path().join("roles"));

@@ -48,7 +48,8 @@ fn list(paint: Paint) -> String {
     let mut entries: Vec<(&str, &str)> = CATALOG.iter().map(|entry| (entry.name, entry.doc)).collect();
     entries.sort_unstable_by_key(|(name, _)| *name);
     let width = entries.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let line = |(name, doc): &(&str, &str)| format!("{}  {}\n", paint.heading(&format!("{name:<width$}")), summary(doc));
+    let line =
+        |(name, doc): &(&str, &str)| format!("{}  {}\n", paint.heading(&format!("{name:<width$}")), summary(doc));
     entries.iter().map(line).collect()
 }
 
@@ -134,7 +135,23 @@ mod tests {
     #[test]
     fn a_page_shows_options_example_and_returns() {
         let entry = find("ansible.builtin.ping").unwrap();
-        insta::assert_snapshot!(page(entry.name, entry.doc, &(entry.spec)(), PLAIN), @r"");
+        let text = page(entry.name, entry.doc, &(entry.spec)(), PLAIN);
+        let expected = "\
+ping
+
+Answers `pong`, or whatever it was given; needs nothing on the host and changes nothing.
+
+## Options
+- data (text; default: pong)
+    What to answer; `crash` fails.
+
+## Example
+- ping:
+
+## Returns
+`ping`: the value of `data`.
+";
+        assert_eq!(text, expected);
     }
 
     #[test]
@@ -147,7 +164,8 @@ mod tests {
             default: Some("State::Present"),
             doc: " What is wanted.\n Twice.\n",
         };
-        let expected = "- state (list of present, absent; default: present; also: type)\n    What is wanted.\n    Twice.\n";
+        let expected =
+            "- state (list of present, absent; default: present; also: type)\n    What is wanted.\n    Twice.\n";
         assert_eq!(describe(&option, PLAIN), expected);
     }
 }

@@ -104,7 +104,8 @@ impl Context {
     /// # Errors
     /// When `ansible.cfg` is wrong.
     pub fn of_process() -> Result<Self, Problem> {
-        let directory = std::env::current_dir().map_err(|error| Problem::World(format!("no current folder: {error}")))?;
+        let directory =
+            std::env::current_dir().map_err(|error| Problem::World(format!("no current folder: {error}")))?;
         let configuration = Configuration::load(Box::new(|name| std::env::var(name).ok()), &directory)?;
         let flag = |variables: &[&str], key: &str| -> Result<bool, Diagnostic> {
             configuration.get(variables, "defaults", key).map_or(Ok(false), |setting| setting.boolean())

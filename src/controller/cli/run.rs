@@ -15,14 +15,14 @@ use crate::controller::report::{Format, Report, Screen, renderer};
 /// Examples, below the flags.
 pub const EXAMPLES: &str = "\
 Examples:
-  deployer run site.yaml -i hosts.yaml                     bring all hosts to the state of site.yaml
-  deployer run site.yaml -i hosts.yaml --check --diff      look first: what would change, line by line
-  deployer run site.yaml -i hosts.yaml -l web1 -t config   one host, tasks tagged `config`
-  deployer run site.yaml -i web1,web2, -u admin -b -K      a list of hosts, sudo with a password
+  deployer run site.yaml -i hosts.yaml                    bring all hosts to the described state
+  deployer run site.yaml -i hosts.yaml --check --diff     look first: what would change
+  deployer run site.yaml -i hosts.yaml -l web1 -t config  one host, tasks tagged `config`
+  deployer run site.yaml -i web1,web2, -u admin -b -K     a list of hosts, sudo with a password
   deployer run site.yaml -i hosts.yaml -e port=8080 -e @secrets.yaml
 
-Flags win over ANSIBLE_* variables, these over ansible.cfg ($ANSIBLE_CONFIG, ./ansible.cfg, ~/.ansible.cfg,
-/etc/ansible/ansible.cfg). NO_COLOR and CI make the output plain; DEPLOYER_LOG=debug logs to standard error.";
+Flags win over ANSIBLE_* variables, and these over ansible.cfg, found where Ansible finds it.
+NO_COLOR and CI make the output plain; DEPLOYER_LOG=debug logs to standard error.";
 
 /// Flags of `run`.
 #[derive(Args, Clone, Debug, Default)]
@@ -99,7 +99,13 @@ pub struct Run {
     pub ask_pass: bool,
 
     /// Read that password from a file
-    #[arg(long, value_name = "FILE", alias = "conn-pass-file", conflicts_with = "ask_pass", help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        alias = "conn-pass-file",
+        conflicts_with = "ask_pass",
+        help_heading = "Connection"
+    )]
     pub connection_password_file: Option<PathBuf>,
 
     /// How hosts are reached: `ssh` or `local` [default: ssh]
@@ -123,7 +129,7 @@ pub struct Run {
     pub flush_cache: bool,
 
     /// Become another user for all tasks
-    #[arg(short, long = "become", help_heading = "Privileges")]
+    #[arg(short = 'b', long = "become", help_heading = "Privileges")]
     pub escalate: bool,
 
     /// Become this user [default: root]
@@ -139,15 +145,28 @@ pub struct Run {
     pub ask_become_pass: bool,
 
     /// Read that password from a file
-    #[arg(long, value_name = "FILE", alias = "become-pass-file", conflicts_with = "ask_become_pass", help_heading = "Privileges")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        alias = "become-pass-file",
+        conflicts_with = "ask_become_pass",
+        help_heading = "Privileges"
+    )]
     pub become_password_file: Option<PathBuf>,
 
     /// Show more: results (-v), connections (-vv), everything (-vvv)
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
 
-    /// How the run is shown
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    /// How the run is shown: `terminal` for people, `json` for machines (one object per line and event)
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
     pub output: Format,
 }
 
@@ -193,7 +212,9 @@ impl Run {
             Some(Ok(_)) => Exit::Ok,
             Some(Err(diagnostics)) => context.stop(Problem::Wrong(diagnostics)),
             None => {
-                context.complain("Interrupted. The task that was running may be half done; run the same command again to go on.");
+                context.complain(
+                    "Interrupted. The task that was running may be half done; run the same command again to go on.",
+                );
                 Exit::Interrupted
             }
         }

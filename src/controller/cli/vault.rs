@@ -14,8 +14,8 @@ use crate::controller::vault::{self, Keyring, Secret};
 /// Examples, below the flags.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  deployer vault encrypt group_vars/prod/secrets.yaml      asks for a password and encrypts the file in place
-  deployer vault edit group_vars/prod/secrets.yaml         opens the content in $EDITOR
+  deployer vault encrypt group_vars/prod/secrets.yaml    asks for a password, encrypts in place
+  deployer vault edit group_vars/prod/secrets.yaml       opens the content in $EDITOR
   printf %s \"$TOKEN\" | deployer vault encrypt-string -n api_token --vault-password-file ~/.vault";
 
 /// Mode of what nobody else may read.
@@ -160,7 +160,9 @@ impl OneFile {
         let own = keys.password(Some(&label)).or_else(|| keys.password(None));
         let password = own
             .filter(|password| self.keys.encrypt_vault_id.is_some() || vault::decrypt(&text, password).is_ok())
-            .ok_or_else(|| Problem::World(format!("name the password to encrypt {} with: --encrypt-vault-id", self.file.display())))?;
+            .ok_or_else(|| {
+                Problem::World(format!("name the password to encrypt {} with: --encrypt-vault-id", self.file.display()))
+            })?;
         replace(&self.file, vault::encrypt(changed.expose(), password, shown(&label)).as_bytes(), None)
     }
 }

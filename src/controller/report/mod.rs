@@ -8,6 +8,8 @@ pub mod terminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use paint::Paint;
+#[cfg(test)]
+pub(in crate::controller) use screen::Shown;
 pub use screen::{Look, Screen};
 
 use super::event::{Event, Events};

@@ -129,7 +129,8 @@ impl Progress {
 
 impl Bottom {
     fn say(&self) {
-        let hosts = if self.hosts > 1 { format!("  {} of {} hosts", self.done.len(), self.hosts) } else { String::new() };
+        let hosts =
+            if self.hosts > 1 { format!("  {} of {} hosts", self.done.len(), self.hosts) } else { String::new() };
         self.bar.set_message(format!("{}{hosts}", self.title));
     }
 }

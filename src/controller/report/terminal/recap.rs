@@ -83,10 +83,12 @@ impl Recap<'_> {
     fn last_words(&self, paint: Paint) -> String {
         let (time, hosts) = (elapsed(self.seconds), count(self.hosts.len(), "host"));
         let on = |of: fn(&Tally) -> u32| self.hosts.values().filter(|tally| of(tally) > 0).count();
-        let lost: Vec<String> = self.hosts.iter().filter(|(_, tally)| bad(tally)).map(|(host, _)| host.clone()).collect();
+        let lost: Vec<String> =
+            self.hosts.iter().filter(|(_, tally)| bad(tally)).map(|(host, _)| host.clone()).collect();
         if !lost.is_empty() {
             let of = if self.hosts.len() > 1 { format!(" ({} of {hosts})", lost.len()) } else { String::new() };
-            let mut lines = vec![paint.status(Status::Failed, &format!("Failed after {time} on {}{of}:", names(&lost)))];
+            let mut lines =
+                vec![paint.status(Status::Failed, &format!("Failed after {time} on {}{of}:", names(&lost)))];
             let real = self.troubles.iter().filter(|trouble| lost.contains(&trouble.host));
             let real: Vec<&Trouble> = real.collect();
             for trouble in real.iter().take(TROUBLES_SHOWN) {
@@ -96,14 +98,18 @@ impl Recap<'_> {
             if real.len() > TROUBLES_SHOWN {
                 lines.push(format!("  and {} more, see above", real.len() - TROUBLES_SHOWN));
             }
-            lines.push("Once that is put right, run the same command again: what is done already stays as it is.".to_owned());
+            lines.push(
+                "Once that is put right, run the same command again: what is done already stays as it is.".to_owned(),
+            );
             return lines.join("\n");
         }
         let (changed, unknown) = (self.changed, self.unknown);
         let mut text = match (self.check, changed) {
             _ if self.hosts.is_empty() => format!("Nothing was done: no host took part ({time})."),
             (false, 0) => format!("Nothing to change: {hosts} already as described ({time})."),
-            (false, _) => format!("{} changed on {} in {time}.", count(changed, "task"), count(on(|t| t.changed), "host")),
+            (false, _) => {
+                format!("{} changed on {} in {time}.", count(changed, "task"), count(on(|t| t.changed), "host"))
+            }
             (true, 0) if unknown == 0 => {
                 format!("Checked {hosts} in {time}: nothing would change.")
             }
