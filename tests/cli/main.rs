@@ -1,5 +1,7 @@
 //! The program as a user meets it: help, version, exit codes, a closed pipe.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use assert_cmd::Command;
 
 fn deployer(words: &[&str]) -> (Option<i32>, String, String) {

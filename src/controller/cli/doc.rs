@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Columns of text in a page.
+/// In front of what is said about an option.
 const INDENT: &str = "    ";
 
 /// Flags of `doc`.
@@ -60,7 +60,7 @@ fn summary(doc: &str) -> String {
 
 fn page(name: &str, doc: &str, spec: &[OptionSpec], paint: Paint) -> String {
     // The manual comes before the example, the options between them, as readers look for them.
-    let doc: String = doc.lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+    let doc = doc.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n");
     let (about, rest) = doc.find("## ").map_or((doc.as_str(), ""), |at| doc.split_at(at));
     let mut text = format!("{}\n\n{}\n\n", paint.heading(name), about.trim());
     let shown: Vec<&OptionSpec> = spec.iter().filter(|option| option.kind != Kind::Blob).collect();
@@ -91,8 +91,9 @@ fn describe(option: &OptionSpec, paint: Paint) -> String {
         let aliases: Vec<&str> = option.aliases.iter().map(|alias| alias.trim_start_matches("r#")).collect();
         notes.push(format!("also: {}", aliases.join(", ")));
     }
-    let doc = option.doc.trim().lines().map(|line| format!("{INDENT}{}\n", line.trim())).collect::<String>();
-    format!("- {} {}\n{doc}", paint.heading(option.name), paint.dim(&format!("({})", notes.join("; "))))
+    let mut lines = vec![format!("- {} {}", paint.heading(option.name), paint.dim(&format!("({})", notes.join("; "))))];
+    lines.extend(option.doc.trim().lines().map(|line| format!("{INDENT}{}", line.trim())));
+    lines.join("\n") + "\n"
 }
 
 /// A default as a user writes it: `"pong"` is `pong`, `State::Present` is `present`.

@@ -27,7 +27,7 @@ pub fn parse(text: &str, secrets: &Keyring, diagnostics: &mut Diagnostics) -> Op
     words(&file).map_err(|finding| diagnostics.push(finding)).ok()
 }
 
-/// `key: value` lines. Ansible takes YAML only as a flow mapping; words never have a colon before the first `=`.
+/// Whether it is `key: value` lines, which Ansible takes in files only. Words never have a colon before the first `=`.
 fn is_yaml(text: &str) -> bool {
     let first = text.split_whitespace().next().unwrap_or_default();
     first.ends_with(':') && !first.contains('=')

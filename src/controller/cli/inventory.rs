@@ -1,5 +1,7 @@
 //! `deployer inventory`: the hosts and groups there are, as the program sees them.
 
+use std::fmt::Write;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json, ser::PrettyFormatter};
@@ -11,7 +13,7 @@ use super::{
 };
 use crate::controller::{
     inventory::{ALL, Group, Inventory as Hosts, Vars},
-    source::{Diagnostics, Node, Shape},
+    source::{Diagnostics, Mapping, Node, Shape},
 };
 
 /// What stands for a value that must not be shown.
@@ -121,11 +123,11 @@ fn list(hosts: &Hosts, extra: &[Node], chosen: &dyn Fn(&str) -> bool) -> Json {
 fn graph(hosts: &Hosts, group: &str, depth: usize, chosen: &dyn Fn(&str) -> bool, text: &mut String) {
     let lead = format!("  {}|--", "|  ".repeat(depth - 1));
     for child in hosts.children_of(group) {
-        text.push_str(&format!("{lead}@{}:\n", child.name));
+        let _ = writeln!(text, "{lead}@{}:", child.name);
         graph(hosts, &child.name, depth + 1, chosen, text);
     }
     for host in hosts.own_hosts_of(group).iter().filter(|host| chosen(&host.name)) {
-        text.push_str(&format!("{lead}{}\n", host.name));
+        let _ = writeln!(text, "{lead}{}", host.name);
     }
 }
 
@@ -143,7 +145,7 @@ fn variables(hosts: &Hosts, name: &str, extra: &[Node]) -> Json {
     for (key, value) in layers.into_iter().flatten() {
         values.insert(key.to_string(), shown(value));
     }
-    for (key, _, value) in extra.iter().filter_map(Node::as_map).flat_map(|map| map.iter()) {
+    for (key, _, value) in extra.iter().filter_map(Node::as_map).flat_map(Mapping::iter) {
         values.insert(key.to_owned(), shown(value));
     }
     values.sort_keys();

@@ -78,6 +78,8 @@ pub enum Problem {
     Wrong(Diagnostics),
     /// Something outside went wrong.
     World(String),
+    /// The user gave up.
+    Interrupted,
 }
 
 impl From<Diagnostic> for Problem {
@@ -131,8 +133,9 @@ impl Context {
     /// Asks for a password.
     fn ask(&self, text: &str) -> Result<Secret<String>, Problem> {
         let answer = self.screen.suspend(|| (self.prompt)(text));
-        answer.map(Secret::new).map_err(|error| {
-            Problem::World(format!("cannot ask for a password ({}): {error}", text.trim_end_matches([':', ' '])))
+        answer.map(Secret::new).map_err(|error| match error.kind() {
+            std::io::ErrorKind::Interrupted => Problem::Interrupted,
+            _ => Problem::World(format!("cannot ask for a password ({}): {error}", text.trim_end_matches([':', ' ']))),
         })
     }
 
@@ -176,6 +179,7 @@ impl Cli {
 pub fn show(problem: Problem, colour: bool) -> Exit {
     let (diagnostics, exit) = match problem {
         Problem::Wrong(diagnostics) => (diagnostics, Exit::Usage),
+        Problem::Interrupted => return Exit::Interrupted,
         Problem::World(text) => (Diagnostics { found: vec![Diagnostic::bare(text)] }, Exit::Error),
     };
     complain(&render(&diagnostics, colour));

@@ -184,8 +184,8 @@ impl Text {
         };
         let sealed = self.keys.seal(value.expose(), &keys)?;
         let name = self.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
-        let lines: String = sealed.lines().map(|line| format!("          {line}\n")).collect();
-        context.screen.write(&format!("{name}!vault |\n{lines}"));
+        let lines: Vec<String> = sealed.lines().map(|line| format!("          {line}")).collect();
+        context.screen.line(&format!("{name}!vault |\n{}", lines.join("\n")));
         Ok(())
     }
 }

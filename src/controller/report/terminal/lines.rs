@@ -49,9 +49,8 @@ impl Block<'_> {
             Status::Changed => "changed",
             Status::Skipped => "skipping",
             Status::Unknown => "unknown",
-            Status::Unreachable => "fatal",
             Status::Failed | Status::Ignored if self.item.is_some() => "failed",
-            Status::Failed | Status::Ignored => "fatal",
+            Status::Failed | Status::Ignored | Status::Unreachable => "fatal",
         }
     }
 
