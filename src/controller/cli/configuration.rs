@@ -144,7 +144,9 @@ fn find(environment: &Environment, directory: &Path, warnings: &mut Vec<String>)
     if let Some(path) = environment("ANSIBLE_CONFIG").filter(|path| !path.is_empty()) {
         let path = directory.join(expand_home(&path));
         let path = if path.is_dir() { path.join("ansible.cfg") } else { path };
-        return path.is_file().then_some(path);
+        if path.is_file() {
+            return Some(path);
+        }
     }
     let here = directory.join("ansible.cfg");
     if here.is_file() {

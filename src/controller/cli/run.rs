@@ -10,7 +10,7 @@ use super::{
     options::{HostOptions, VariableOptions},
     settings,
 };
-use crate::controller::report::{Format, Report, Screen, renderer};
+use crate::controller::report::{Format, Screen, Sink, renderer};
 
 /// Examples, below the flags.
 pub const EXAMPLES: &str = "\
@@ -199,13 +199,19 @@ impl Run {
             };
         }
         let screen: Screen = context.screen.clone();
-        let report = Report::new(renderer(self.output, screen.clone(), settings.verbosity));
-        let run = engine.run(settings, Person::find(screen), report.events());
+        if let Some(file) = context.configuration.file.as_ref().filter(|_| settings.verbosity > 0)
+            && self.output == Format::Terminal
+        {
+            screen.line(&screen.paint().dim(&format!("Using {} as config file", file.display())));
+        }
+        let sink = Sink::new(renderer(self.output, screen.clone(), settings.verbosity));
+        let run = engine.run(settings, Person::find(screen), sink.events());
         let ended = tokio::select! {
+            biased;
             ended = run => Some(ended),
             () = super::interrupt::wait() => None,
         };
-        report.finish();
+        sink.finish();
         match ended {
             Some(Ok(summary)) if summary.unreachable => Exit::Unreachable,
             Some(Ok(summary)) if summary.failed => Exit::Failed,

@@ -16,6 +16,7 @@ struct Fake {
     asked: Mutex<Option<Settings>>,
     summary: Summary,
     wrong: bool,
+    interrupted: bool,
     plays: Vec<ListedPlay>,
 }
 
@@ -23,6 +24,12 @@ impl Engine for Fake {
     async fn run(&self, settings: Settings, _ask: Arc<dyn Ask>, events: Events) -> Result<Summary, Diagnostics> {
         *self.asked.lock().unwrap() = Some(settings);
         events.emit(Event::Warning { text: "pretended".to_owned() });
+        if self.interrupted {
+            // The handler stands by the time the run waits for anything.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
+            std::future::pending::<()>().await;
+        }
         if self.wrong { Err(Diagnostics { found: vec![Diagnostic::bare("wrong playbook")] }) } else { Ok(self.summary) }
     }
 
@@ -156,6 +163,8 @@ fn exit_codes_say_how_it_ended() {
     assert_eq!(desk.run("").0, Exit::Unreachable);
     desk.fake.wrong = true;
     assert_eq!(desk.run("").0, Exit::Usage);
+    desk.fake.interrupted = true;
+    assert_eq!(desk.run("").0, Exit::Interrupted);
 }
 
 #[test]

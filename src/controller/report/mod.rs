@@ -43,7 +43,7 @@ pub fn renderer(format: Format, screen: Screen, verbosity: u8) -> Box<dyn Render
 
 /// A renderer that the whole run can send to.
 #[derive(Clone)]
-pub struct Report(Arc<Mutex<Shared>>);
+pub struct Sink(Arc<Mutex<Shared>>);
 
 struct Shared {
     renderer: Box<dyn Renderer>,
@@ -51,7 +51,7 @@ struct Shared {
     finished: bool,
 }
 
-impl Report {
+impl Sink {
     /// Shares a renderer.
     #[must_use]
     pub fn new(renderer: Box<dyn Renderer>) -> Self {
@@ -61,9 +61,9 @@ impl Report {
     /// Where the run sends its events.
     #[must_use]
     pub fn events(&self) -> Events {
-        let report = self.clone();
+        let sink = self.clone();
         Events::new(move |event| {
-            let mut shared = report.lock();
+            let mut shared = sink.lock();
             if !shared.finished {
                 shared.renderer.event(&event);
             }

@@ -181,6 +181,7 @@ impl Renderer for Terminal {
                 if self.verbosity > 1 {
                     self.screen.line(&self.screen.paint().dim(&format!("<{host}> {}", clean(text))));
                 }
+                self.progress.show_live(host, &clean(text), None);
             }
             Event::Warning { text } => self.warn(text),
             Event::Recap { hosts, check, seconds, custom } => {
