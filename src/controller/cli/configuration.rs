@@ -67,10 +67,10 @@ impl Configuration {
         })
     }
 
-    /// The user's home.
+    /// A variable of the environment; an empty one is none.
     #[must_use]
-    pub fn home(&self) -> Option<PathBuf> {
-        (self.environment)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name).filter(|value| !value.is_empty())
     }
 }
 

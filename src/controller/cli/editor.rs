@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::Problem;
+use super::{Problem, configuration::Configuration};
 use crate::controller::vault::Secret;
 
 /// Used where neither `VISUAL` nor `EDITOR` is set.
@@ -17,13 +17,17 @@ const EDITOR: &str = "vi";
 ///
 /// # Errors
 /// When the editor cannot be started or fails.
-pub(super) fn edit(text: &Secret<Vec<u8>>, file: &Path) -> Result<Secret<Vec<u8>>, Problem> {
-    let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
+pub(super) fn edit(
+    text: &Secret<Vec<u8>>,
+    file: &Path,
+    configuration: &Configuration,
+) -> Result<Secret<Vec<u8>>, Problem> {
+    let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| configuration.variable(name));
     let editor = editor.unwrap_or_else(|| EDITOR.to_owned());
     let failed = |error: &dyn std::fmt::Display| Problem::World(format!("cannot edit with `{editor}`: {error}"));
     let words = shlex::split(&editor).filter(|words| !words.is_empty());
     let words = words.ok_or_else(|| failed(&"it is not a command line"))?;
-    let folder = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    let folder = configuration.variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
     // The same ending, for the editor's colours.
     let suffix = file.extension().map(|end| format!(".{}", end.to_string_lossy())).unwrap_or_default();
     let mut copy = tempfile::Builder::new()

@@ -235,6 +235,27 @@ fn vaults_go_there_and_back() {
 }
 
 #[test]
+fn vaults_are_edited_and_nothing_plain_stays_behind() {
+    let mut desk = Desk::new();
+    let (editor, password) =
+        (desk.file("editor", "echo more >> \"$2\"\necho \"$2\" > \"$1\"\n"), desk.file("pw", "p\n"));
+    let (seen, file) = (desk.file("seen", ""), desk.folder.path().join("new.yaml").display().to_string());
+    let runtime = desk.folder.path().display().to_string();
+    desk.environment = vec![("EDITOR", format!("sh {editor} {seen}")), ("XDG_RUNTIME_DIR", runtime)];
+    let with = format!("{file} --vault-id prod@{password}");
+    let vault = |action: &str| desk.deployer(&["vault".to_owned(), action.to_owned()], &with);
+    assert_eq!(vault("create").0, Exit::Ok);
+    assert_eq!(vault("create").0, Exit::Error);
+    assert_eq!(vault("edit").0, Exit::Ok);
+    assert_eq!(vault("view").1, "more\nmore\n");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n"));
+    let copy = std::fs::read_to_string(&seen).unwrap();
+    assert!(copy.trim().ends_with(".yaml") && !std::path::Path::new(copy.trim()).exists(), "{copy}");
+    desk.environment[0].1 = "false".to_owned();
+    assert_eq!(desk.deployer(&["vault".to_owned(), "edit".to_owned()], &with).0, Exit::Error);
+}
+
+#[test]
 fn values_are_encrypted_for_pasting() {
     let desk = Desk::new();
     let password = desk.file("pw", "p\n");

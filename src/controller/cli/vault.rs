@@ -141,7 +141,7 @@ impl OneFile {
             return Err(Problem::World(format!("{} exists already; use `vault edit`", self.file.display())));
         }
         let keys = self.keys.to_write(context)?;
-        let plain = editor::edit(&Secret::new(Vec::new()), &self.file)?;
+        let plain = editor::edit(&Secret::new(Vec::new()), &self.file, &context.configuration)?;
         replace(&self.file, self.keys.seal(plain.expose(), &keys)?.as_bytes(), Some(PRIVATE))
     }
 
@@ -149,7 +149,7 @@ impl OneFile {
         let keys = self.keys.to_read(context)?;
         let sealed = read(&self.file)?;
         let plain = open(&self.file, &sealed, &keys)?;
-        let changed = editor::edit(&plain, &self.file)?;
+        let changed = editor::edit(&plain, &self.file, &context.configuration)?;
         if changed.expose() == plain.expose() {
             return Ok(());
         }
