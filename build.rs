@@ -17,9 +17,24 @@ const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 
 /// What a nested cargo needs of the outer environment; everything else would leak the outer build's settings into it.
 const KEPT: [&str; 18] = [
-    "PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_NET_OFFLINE", "CARGO_MAKEFLAGS", "MAKEFLAGS",
-    "CARGO_HTTP_PROXY", "CARGO_HTTP_CAINFO", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY",
-    "no_proxy", "SSL_CERT_FILE", "TMPDIR",
+    "PATH",
+    "HOME",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "CARGO_NET_OFFLINE",
+    "CARGO_MAKEFLAGS",
+    "MAKEFLAGS",
+    "CARGO_HTTP_PROXY",
+    "CARGO_HTTP_CAINFO",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "TMPDIR",
 ];
 
 fn main() {
@@ -121,10 +136,7 @@ fn build(triple: &str, out: &Path) -> Result<PathBuf, String> {
     }
     let output = command.output().map_err(|error| format!("cargo cannot be started: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "the helper for {triple} does not build:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
+        return Err(format!("the helper for {triple} does not build:\n{}", String::from_utf8_lossy(&output.stderr)));
     }
     let built = target.join(triple).join("helper").join("deployer-helper");
     if built.is_file() { Ok(built) } else { Err(format!("cargo left no helper at {}", built.display())) }

@@ -23,6 +23,12 @@ pub mod compiler;
 
 pub mod scheduler;
 
+pub mod executor;
+
+pub mod actions;
+
+pub mod driver;
+
 pub mod report;
 
 pub mod cli;

@@ -12,7 +12,10 @@ use std::{
 use indexmap::IndexMap;
 
 use super::{
-    connection::{Connection, Connector, helper::{Blobs, Session}},
+    connection::{
+        Connection, Connector,
+        helper::{Blobs, Session},
+    },
     event::{Event, Events, Tally},
     inventory::Inventory,
     playbook::Loader,

@@ -1,35 +1,9 @@
-//! What the command line needs of the run itself.
+//! What the command line needs of the run itself; a trait, so that tests can put their own in.
 
 use std::{future::Future, sync::Arc};
 
-use crate::controller::{
-    connection::Ask,
-    event::Events,
-    settings::Settings,
-    source::{Diagnostic, Diagnostics},
-};
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Tasks failed on a host.
-    pub failed: bool,
-    /// A host could not be reached.
-    pub unreachable: bool,
-}
-
-/// A play as `--list-hosts`, `--list-tasks` and `--list-tags` show it.
-#[derive(Clone, Debug, Default)]
-pub struct ListedPlay {
-    /// Its name, or its host pattern.
-    pub name: String,
-    /// The hosts it would run on.
-    pub hosts: Vec<String>,
-    /// Names of its tasks, with their tags.
-    pub tasks: Vec<(String, Vec<String>)>,
-    /// Tags of the play itself.
-    pub tags: Vec<String>,
-}
+pub use crate::controller::driver::{ListedPlay, Summary};
+use crate::controller::{connection::Ask, driver, event::Events, settings::Settings, source::Diagnostics};
 
 /// Runs and lists plays.
 pub trait Engine {
@@ -48,20 +22,16 @@ pub trait Engine {
     fn list(&self, settings: Settings) -> Result<Vec<ListedPlay>, Diagnostics>;
 }
 
-/// The engine of the program. WIRING: both bodies become one call into `controller::driver`.
+/// The engine of the program.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Driver;
 
 impl Engine for Driver {
-    async fn run(&self, _settings: Settings, _ask: Arc<dyn Ask>, _events: Events) -> Result<Summary, Diagnostics> {
-        Err(unwired())
+    async fn run(&self, settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Summary, Diagnostics> {
+        driver::run(settings, ask, events).await
     }
 
-    fn list(&self, _settings: Settings) -> Result<Vec<ListedPlay>, Diagnostics> {
-        Err(unwired())
+    fn list(&self, settings: Settings) -> Result<Vec<ListedPlay>, Diagnostics> {
+        driver::list(settings)
     }
-}
-
-fn unwired() -> Diagnostics {
-    Diagnostics { found: vec![Diagnostic::bare("this build cannot run playbooks")] }
 }

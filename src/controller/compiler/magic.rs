@@ -6,7 +6,7 @@ use minijinja::Value;
 
 use super::{Batch, scope::Everyone};
 use crate::controller::{
-    playbook::Role,
+    playbook::Task,
     state::Run,
     template,
     variables::{Layer, Var},
@@ -43,7 +43,11 @@ pub(super) fn of_host(run: &Arc<Run>, host: &str, group_names: Vec<String>) -> L
     set(&mut layer, "ansible_diff_mode", settings.diff);
     set(&mut layer, "ansible_verbosity", settings.verbosity);
     set(&mut layer, "ansible_forks", settings.forks);
-    set(&mut layer, "ansible_run_tags", if settings.tags.is_empty() { vec!["all".to_owned()] } else { settings.tags.clone() });
+    set(
+        &mut layer,
+        "ansible_run_tags",
+        if settings.tags.is_empty() { vec!["all".to_owned()] } else { settings.tags.clone() },
+    );
     set(&mut layer, "ansible_skip_tags", settings.skip_tags.clone());
     if let Some(limit) = &settings.limit {
         set(&mut layer, "ansible_limit", limit.as_str());
@@ -51,7 +55,13 @@ pub(super) fn of_host(run: &Arc<Run>, host: &str, group_names: Vec<String>) -> L
     let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     set(&mut layer, "playbook_dir", absolute(&folder));
     // The version whose behaviour is followed: playbooks compare with it.
-    let version = [("full", Value::from("2.19.14")), ("major", 2.into()), ("minor", 19.into()), ("revision", 14.into()), ("string", Value::from("2.19.14"))];
+    let version = [
+        ("full", Value::from("2.19.14")),
+        ("major", 2.into()),
+        ("minor", 19.into()),
+        ("revision", 14.into()),
+        ("string", Value::from("2.19.14")),
+    ];
     set(&mut layer, "ansible_version", Value::from_pairs(version));
     layer
 }
@@ -88,8 +98,14 @@ pub(super) fn of_play(batch: &Batch) -> Layer {
 }
 
 /// What a task knows of itself.
-pub(super) fn of_task(role: Option<&Role>) -> Layer {
+pub(super) fn of_task(task: &Task, batch: &Batch) -> Layer {
     let mut layer = Layer::new();
+    let role = task.role.as_deref();
+    let mut folders: Vec<String> = role.iter().map(|role| absolute(&role.path)).collect();
+    folders.extend([absolute(&task.folder), absolute(&batch.play.play.folder)]);
+    folders.dedup();
+    set(&mut layer, "ansible_search_path", folders);
+    layer.insert(Arc::from("__action"), Var::data(task.module.as_str()));
     if let Some(role) = role {
         set(&mut layer, "role_name", role.name.as_str());
         set(&mut layer, "ansible_role_name", role.name.as_str());

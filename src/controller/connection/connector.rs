@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Ask, ConnectError, Endpoint, Kind, Process, Stream, Target, local, ssh};
 use super::ssh::{first_contact::Unknown, keyring::Keyring};
+use super::{Ask, ConnectError, Endpoint, Kind, Process, Stream, Target, local, ssh};
 
 /// What all connections of a run share.
 #[derive(Clone)]

@@ -57,7 +57,9 @@ pub enum ConnectError {
         reason: String,
     },
     /// The server does not let us in.
-    #[error("{alias}: {user}@{host} port {port} refused every way to log in; tried: {tried}; the server takes: {accepts}")]
+    #[error(
+        "{alias}: {user}@{host} port {port} refused every way to log in; tried: {tried}; the server takes: {accepts}"
+    )]
     Auth {
         /// Inventory name.
         alias: String,

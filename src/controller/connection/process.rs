@@ -148,8 +148,7 @@ impl Process {
             let _ = stdin.shutdown().await;
             drop(stdin);
         };
-        let ((), read_out, read_err) =
-            tokio::join!(feed, stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
+        let ((), read_out, read_err) = tokio::join!(feed, stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
         read_out?;
         read_err?;
         Ok(Collected { status: exit.wait().await?, stdout: out, stderr: err })

@@ -81,7 +81,13 @@ impl Search<'_> {
         for wanted in 0..3 {
             for part in parts.iter().filter(|part| kind(part) == wanted) {
                 match wanted {
-                    0 => hosts.extend(self.part(part)?),
+                    // A host's own name wins over a group of that name, but only where it adds.
+                    0 => match self.inventory.hosts.get_index_of(part.as_str()) {
+                        Some(index) => {
+                            hosts.insert(Match::Known(index));
+                        }
+                        None => hosts.extend(self.part(part)?),
+                    },
                     1 => {
                         let found = self.part(&part[1..])?;
                         hosts.retain(|host| found.contains(host));
@@ -97,14 +103,6 @@ impl Search<'_> {
     }
 
     fn part(&mut self, part: &str) -> Result<IndexSet<Match>, Diagnostic> {
-        // A host's own name wins over anything else the text could mean.
-        if let Some(index) = self.inventory.hosts.get_index_of(part) {
-            let mut found = IndexSet::from([Match::Known(index)]);
-            if let Some(group) = self.inventory.groups.get_index_of(part) {
-                found.extend(self.inventory.host_indexes(group).into_iter().map(Match::Known));
-            }
-            return Ok(found);
-        }
         if let Some(found) = self.known.get(part) {
             return Ok(found.clone());
         }

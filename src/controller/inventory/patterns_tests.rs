@@ -126,6 +126,15 @@ fn a_named_localhost_takes_the_place_of_the_implicit_one() {
     assert!(!inventory.host("127.0.0.1").unwrap().implicit);
 }
 
+#[test]
+fn a_host_wins_over_a_group_of_its_name_where_it_adds() {
+    let mut inventory = inventory();
+    inventory.add_host("eu", &Span::synthetic("test", ""));
+    inventory.reconcile();
+    assert_eq!(inventory.resolve("eu", None).unwrap().join(" "), "eu");
+    assert_eq!(inventory.resolve("web:&eu", None).unwrap().join(" "), "web1 web3");
+}
+
 const PARTS: [&str; 8] = ["web", "db", "eu", "web1", "web*", "web[0]", "~.*1", "lone.example"];
 
 proptest! {

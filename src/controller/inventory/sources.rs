@@ -1,12 +1,9 @@
 //! Reads every `-i`: files, folders of files and lists of hosts, in order, then the variable files beside them.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
-    Inventory, Vars, VarsKind,
+    Inventory, VarsKind,
     formats::{self, Source},
     vars_files::{VarsFolder, load_vars},
 };
@@ -53,12 +50,12 @@ impl Inventory {
     fn read_vars(&mut self, directory: &Path, secrets: &Keyring, diagnostics: &mut Diagnostics) {
         if let Some(folder) = VarsFolder::open(directory, VarsKind::Group) {
             for group in self.groups.values_mut() {
-                merge(&mut group.file_vars, load_vars(&folder.files(&group.name), secrets, diagnostics));
+                group.file_vars.extend(load_vars(&folder.files(&group.name), secrets, diagnostics));
             }
         }
         if let Some(folder) = VarsFolder::open(directory, VarsKind::Host) {
             for host in self.hosts.values_mut().chain(self.implicit.values_mut()) {
-                merge(&mut host.file_vars, load_vars(&folder.files(&host.name), secrets, diagnostics));
+                host.file_vars.extend(load_vars(&folder.files(&host.name), secrets, diagnostics));
             }
         }
     }
@@ -68,14 +65,13 @@ impl Inventory {
             if let Some(host) = self.hosts.get(name) {
                 let message = format!("`{name}` is the name of a host and of a group");
                 let finding = Diagnostic::warning(&host.span, message);
-                diagnostics.push(finding.hint(format!("the group stands at {}; patterns choose both", group.span)));
+                diagnostics.push(
+                    finding
+                        .hint(format!("the group stands at {}; a pattern of that name chooses the host", group.span)),
+                );
             }
         }
     }
-}
-
-fn merge(into: &mut Vars, more: Vars) {
-    into.extend(more);
 }
 
 fn read_path(path: &Path, depth: usize, inventory: &mut Inventory, secrets: &Keyring, diagnostics: &mut Diagnostics) {
@@ -86,10 +82,9 @@ fn read_path(path: &Path, depth: usize, inventory: &mut Inventory, secrets: &Key
         };
         let mut names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
         names.sort_unstable();
-        let reserved: HashSet<&str> = RESERVED.into_iter().collect();
         for name in names {
             let ignored = IGNORED.iter().any(|end| name.ends_with(end));
-            if !name.starts_with('.') && !ignored && !reserved.contains(name.as_str()) && depth < MAX_DEPTH {
+            if !name.starts_with('.') && !ignored && !RESERVED.contains(&name.as_str()) && depth < MAX_DEPTH {
                 read_path(&path.join(name), depth + 1, inventory, secrets, diagnostics);
             }
         }

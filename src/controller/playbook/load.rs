@@ -23,7 +23,7 @@ use crate::{
 mod roles;
 mod tasks;
 
-pub use tasks::Surroundings;
+pub use tasks::{Surroundings, find_task_file};
 
 /// What modules and actions there are.
 pub trait Catalog: Send + Sync {

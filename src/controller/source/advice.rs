@@ -123,7 +123,7 @@ fn indentation_advice(finding: Diagnostic, line: &str, above: &str) -> Diagnosti
         return finding.hint("check that the line above ends its value");
     }
     let relation = if this > that { "more" } else { "less" };
-    finding.hint(format!("it is indented {relation} than the line above ({this} spaces, not {that})"))
+    finding.hint(format!("it is indented {relation} than the line above: by {this}, not by {that}"))
 }
 
 fn opened(error: &Error, bracket: char) -> String {

@@ -324,6 +324,9 @@ impl<'a, 'b> Composer<'a, 'b> {
 
     fn unknown_tag<T>(&mut self, span: &Span, tag: &str) -> Result<T, Stopped> {
         const KNOWN: [&str; 3] = ["!vault", "!unsafe", "!vault-encrypted"];
+        // The parser's place covers the value too; a tag has no blank in it.
+        let written = span.file.text.get(span.start..span.end).and_then(|text| text.split_whitespace().next());
+        let span = &Span { end: span.start + written.map_or(0, str::len), ..span.clone() };
         let shown = tag.strip_prefix(CORE).map_or_else(|| tag.to_owned(), |core| format!("!!{core}"));
         let finding = Diagnostic::error(span, format!("unknown tag `{shown}`"));
         let finding = match super::suggest(&shown, KNOWN) {

@@ -151,8 +151,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let script = |name: &str, body: &str| {
             let path = directory.path().join(name);
-            std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+            // Written by a child process, so that no thread of this one holds it open for writing when it is run.
+            let status = Command::new("sh")
+                .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 700 \"$1\"", "sh"])
+                .args([path.as_os_str(), body.as_ref()])
+                .status();
+            assert!(status.unwrap().success());
             path
         };
         let mut keys = Keyring::default();

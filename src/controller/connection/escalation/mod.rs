@@ -84,8 +84,7 @@ pub async fn start(
             (method.wrap(how, &script, &prompt).map_err(StartError::Become)?, Some((method, how)))
         }
     };
-    let process =
-        if resident { connection.exec_resident(&command).await? } else { connection.exec(&command).await? };
+    let process = if resident { connection.exec_resident(&command).await? } else { connection.exec(&command).await? };
     converse(process, &nonce, &prompt, method).await
 }
 
@@ -168,9 +167,10 @@ async fn converse(
                 .hint(format!("try `{} -u {} true` on the host", method.name(), how.user)),
         ));
     }
-    Err(StartError::Become(Failure::new(format!("the login shell runs no command: {text}")).hint(
-        "log in by hand and look at the user's shell; nologin and forced commands cannot be used",
-    )))
+    Err(StartError::Become(
+        Failure::new(format!("the login shell runs no command: {text}"))
+            .hint("log in by hand and look at the user's shell; nologin and forced commands cannot be used"),
+    ))
 }
 
 fn wrong_password(method: &dyn Escalation, how: &Become) -> Failure {

@@ -21,9 +21,6 @@ pub struct Helper {
 pub fn helpers() -> &'static [Helper] {
     static HASHED: std::sync::OnceLock<Vec<Helper>> = std::sync::OnceLock::new();
     HASHED.get_or_init(|| {
-        HELPERS
-            .iter()
-            .map(|&(arch, bytes)| Helper { arch, bytes, sha256: hex(&Sha256::digest(bytes)) })
-            .collect()
+        HELPERS.iter().map(|&(arch, bytes)| Helper { arch, bytes, sha256: hex(&Sha256::digest(bytes)) }).collect()
     })
 }

@@ -118,9 +118,7 @@ impl Session {
                 return Err(SessionError::Lost { reason: epitaph(Some(error), exit, last_words, &tail).await });
             }
             Err(_) => {
-                return Err(SessionError::Lost {
-                    reason: format!("it said nothing for {} s", READY_LIMIT.as_secs()),
-                });
+                return Err(SessionError::Lost { reason: format!("it said nothing for {} s", READY_LIMIT.as_secs()) });
             }
         };
         let (outgoing, mut frames) = mpsc::channel::<Vec<u8>>(OUTGOING_FRAMES);

@@ -96,7 +96,11 @@ impl Login<'_> {
 
     fn refused(&self) -> ConnectError {
         let accepts: Vec<&str> = self.accepts.iter().map(<&str>::from).collect();
-        let tried = if self.tried.is_empty() { "nothing, because no key or password is at hand".into() } else { self.tried.join(", ") };
+        let tried = if self.tried.is_empty() {
+            "nothing, because no key or password is at hand".into()
+        } else {
+            self.tried.join(", ")
+        };
         ConnectError::Auth {
             alias: self.alias.to_owned(),
             user: self.settings.user.clone(),
@@ -210,7 +214,8 @@ impl Login<'_> {
         files.retain(|(_, key)| {
             !key.public().is_some_and(|key| {
                 first.iter().any(|identity| {
-                    matches!(identity, AgentIdentity::PublicKey { .. }) && identity.public_key().key_data() == key.key_data()
+                    matches!(identity, AgentIdentity::PublicKey { .. })
+                        && identity.public_key().key_data() == key.key_data()
                 })
             })
         });

@@ -57,7 +57,9 @@ pub(super) fn process(channel: Channel<Msg>, permit: Option<OwnedSemaphorePermit
         closed.cancel();
         // The end is told only after the last byte is in the readers' queues.
         let _ = ended.send(drained.and_then(|status| {
-            status.ok_or_else(|| io::Error::new(io::ErrorKind::ConnectionAborted, "the channel closed without an exit status"))
+            status.ok_or_else(|| {
+                io::Error::new(io::ErrorKind::ConnectionAborted, "the channel closed without an exit status")
+            })
         }));
         drop(permit);
     });
@@ -109,11 +111,7 @@ async fn feed(writes: Arc<ChannelWriteHalf<Msg>>, mut outgoing: DuplexStream, cl
 }
 
 /// Reads the channel to its close.
-async fn drain(
-    mut reads: ChannelReadHalf,
-    out: &Incoming,
-    err: Option<&Incoming>,
-) -> io::Result<Option<ExitStatus>> {
+async fn drain(mut reads: ChannelReadHalf, out: &Incoming, err: Option<&Incoming>) -> io::Result<Option<ExitStatus>> {
     let mut status = None;
     loop {
         match reads.wait().await {

@@ -102,14 +102,13 @@ pub fn accept(unknown: &[Unknown]) -> Result<(), ConnectError> {
         let additions: Vec<Addition> = unknown
             .iter()
             .filter(|unknown| unknown.file.as_ref() == Some(file))
-            .map(|unknown| Addition {
-                name: unknown.name.clone(),
-                key: unknown.key.clone(),
-                hash: unknown.hash,
-            })
+            .map(|unknown| Addition { name: unknown.name.clone(), key: unknown.key.clone(), hash: unknown.hash })
             .collect();
-        known_hosts::append(file, &additions)
-            .map_err(|source| ConnectError::KnownHosts { doing: "write", path: file.clone(), source })?;
+        known_hosts::append(file, &additions).map_err(|source| ConnectError::KnownHosts {
+            doing: "write",
+            path: file.clone(),
+            source,
+        })?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     super::{ConnectError, Endpoint, Stream, process::ClosingWriter},
-    config::{Places, Settings, resolve_name, Family},
+    config::{Family, Places, Settings, resolve_name},
     keyring::Keyring,
 };
 
@@ -122,8 +122,9 @@ async fn through_jump(
     let jump = match shared.as_ref().filter(|jump| jump.is_open()) {
         Some(jump) => jump.clone(),
         None => {
-            let jump =
-                Box::pin(super::Ssh::enter(&hop.host, &jump_settings, places, None, keyring, depth + 1)).await.map_err(failed)?;
+            let jump = Box::pin(super::Ssh::enter(&hop.host, &jump_settings, places, None, keyring, depth + 1))
+                .await
+                .map_err(failed)?;
             shared.insert(jump).clone()
         }
     };
@@ -160,8 +161,7 @@ impl Hop {
 }
 
 fn proxy(alias: &str, command: &str) -> Result<Stream, ConnectError> {
-    let failed =
-        |source| ConnectError::Proxy { alias: alias.to_owned(), command: command.to_owned(), source };
+    let failed = |source| ConnectError::Proxy { alias: alias.to_owned(), command: command.to_owned(), source };
     let mut child = Command::new("/bin/sh")
         .arg("-c")
         .arg(format!("exec {command}"))

@@ -1,6 +1,7 @@
 //! Executable inventories, which print JSON when called with `--list`.
 
 use std::{
+    collections::HashMap,
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
@@ -36,12 +37,15 @@ pub fn read(path: &Path, inventory: &mut Inventory, diagnostics: &mut Diagnostic
         }
     }
     let meta = map.get("_meta").and_then(Node::as_map).and_then(|meta| meta.get("hostvars"));
+    // Looking each host up in the list of all would be quadratic.
+    let said: Option<HashMap<&str, &Node>> = meta
+        .map(|all| all.as_map().into_iter().flat_map(|all| all.iter().map(|(name, _, value)| (name, value))).collect());
     hosts.sort_unstable();
     hosts.dedup();
     for index in hosts {
         let name = Arc::clone(&inventory.hosts[index].name);
-        let said = match meta {
-            Some(all) => all.as_map().and_then(|all| all.get(&name)).cloned(),
+        let said = match &said {
+            Some(all) => all.get(&*name).map(|said| (*said).clone()),
             None => run(path, &["--host", &name], diagnostics),
         };
         if let Some(said) = said {

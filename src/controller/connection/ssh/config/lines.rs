@@ -39,12 +39,7 @@ pub(super) fn parse_line(line: &str, number: usize) -> Result<Option<Line>, Stri
     if words.is_empty() {
         return Err(format!("{keyword} needs a value"));
     }
-    Ok(Some(Line {
-        number,
-        keyword: keyword.trim_matches('"').to_ascii_lowercase(),
-        words,
-        rest: rest.to_owned(),
-    }))
+    Ok(Some(Line { number, keyword: keyword.trim_matches('"').to_ascii_lowercase(), words, rest: rest.to_owned() }))
 }
 
 /// Words separated by blanks; quotes group, a backslash escapes quotes, itself and blanks, `#` at a word's start ends.

@@ -204,8 +204,7 @@ fn methods(values: &Lookup<'_>) -> Vec<String> {
         .filter(|method| match *method {
             "publickey" => values.first("pubkeyauthentication").is_none_or(|word| word != "no"),
             "keyboard-interactive" => {
-                values.yes("kbdinteractiveauthentication", true)
-                    && values.yes("challengeresponseauthentication", true)
+                values.yes("kbdinteractiveauthentication", true) && values.yes("challengeresponseauthentication", true)
             }
             "password" => values.yes("passwordauthentication", true),
             _ => false,

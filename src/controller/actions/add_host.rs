@@ -1,0 +1,66 @@
+//! `add_host`: adds a host to the inventory of this run.
+
+use serde_json::json;
+
+use crate::{
+    controller::{
+        executor::{Done, Effect, Turn},
+        template,
+    },
+    protocol::{Map, Outcome, Verdict},
+    remote::OptionSpec,
+};
+
+/// The manual page.
+pub const DOC: &str = "\
+Adds a host to the inventory of this run, with groups and variables. Later plays can use it.
+
+## Example
+```yaml
+- add_host:
+    name: \"{{ new_address }}\"
+    groups: [web]
+    http_port: 8080
+```
+
+## Returns
+`add_host`: `host_name`, `groups`, `host_vars`.
+";
+
+/// Any option that is not a name or a group is a variable of the host.
+#[must_use]
+pub fn spec() -> Vec<OptionSpec> {
+    Vec::new()
+}
+
+/// Does it.
+pub async fn run(turn: &Turn) -> Done {
+    let name = ["name", "hostname", "host"].iter().find_map(|option| turn.text(option));
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return Done::failed("name, host or hostname needs to be provided");
+    };
+    let mut groups = Vec::new();
+    for option in ["groups", "groupname", "group"] {
+        match turn.options.get(option) {
+            Some(value) if value.as_str().is_some() => {
+                groups.extend(value.to_string().split(',').map(|group| group.trim().to_owned()));
+            }
+            Some(value) => groups.extend(value.try_iter().into_iter().flatten().map(|group| group.to_string())),
+            None => {}
+        }
+    }
+    let reserved = ["name", "hostname", "host", "groups", "groupname", "group"];
+    let mut variables = Map::new();
+    for (option, value) in turn.options.iter().filter(|(option, _)| !reserved.contains(&option.as_str())) {
+        match template::to_json(value) {
+            Ok(json) => variables.insert(option.clone(), json),
+            Err(error) => return Done::failed(error.message),
+        };
+    }
+    let known =
+        turn.run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner).hosts.contains_key(name.as_str());
+    let mut outcome = Outcome::new(if known { Verdict::Unchanged } else { Verdict::Changed });
+    let added = json!({ "host_name": name, "groups": groups, "host_vars": variables });
+    outcome.result.insert("add_host".to_owned(), added);
+    Done::with(outcome, Effect::AddHost { name, groups, variables })
+}

@@ -1,0 +1,82 @@
+//! `assert`: fails where conditions do not hold.
+
+use serde_json::json;
+
+use crate::{
+    controller::{
+        executor::{Done, Turn},
+        source::{Node, Shape},
+        template,
+    },
+    options,
+    protocol::{Failure, Outcome, Verdict},
+    remote::{OptionSpec, Options},
+};
+
+options! {
+    /// Fails where conditions do not hold.
+    ///
+    /// ## Example
+    /// ```yaml
+    /// - assert:
+    ///     that: port | int > 1024
+    ///     fail_msg: "{{ port }} is taken by the system"
+    /// ```
+    ///
+    /// ## Returns
+    /// `assertion` and `evaluated_to` when it fails; `msg`.
+    pub struct Assert {
+        /// A condition, or a list of them.
+        that: serde_json::Value,
+        /// What to say when one does not hold.
+        fail_msg: Option<serde_json::Value> [msg],
+        /// What to say when all hold.
+        success_msg: Option<serde_json::Value>,
+        /// Say nothing of those that hold.
+        quiet: bool = false,
+    }
+}
+
+/// The manual page.
+pub const DOC: &str = Assert::DOC;
+
+/// The options.
+#[must_use]
+pub fn spec() -> Vec<OptionSpec> {
+    Assert::spec()
+}
+
+/// Does it.
+pub async fn run(turn: &Turn) -> Done {
+    let Some(that) = turn.task.arguments.get("that") else {
+        return Done::failed("conditional required in \"that\" string");
+    };
+    let message = |name: &str| turn.options.get(name).and_then(|value| template::to_json(value).ok());
+    let single = std::slice::from_ref(that);
+    let conditions: &[Node] = match &that.shape {
+        Shape::List(items) => items,
+        _ => single,
+    };
+    for condition in conditions {
+        let holds = match template::condition(condition, &turn.context) {
+            Ok(holds) => holds,
+            Err(error) if error.kind == template::error::Trouble::Unknown => {
+                return Outcome::new(Verdict::Unknown(error.message)).into();
+            }
+            Err(error) => return Done::failed(error.message),
+        };
+        if !holds {
+            let said = message("fail_msg").or_else(|| message("msg")).unwrap_or_else(|| json!("Assertion failed"));
+            let text = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
+            let mut outcome = Outcome::new(Verdict::Failed(Failure::new(text)));
+            outcome.result.insert("assertion".to_owned(), condition.to_json());
+            outcome.result.insert("evaluated_to".to_owned(), json!(false));
+            outcome.result.insert("msg".to_owned(), said);
+            return outcome.into();
+        }
+    }
+    let mut outcome = Outcome::new(Verdict::Unchanged);
+    let said = message("success_msg").unwrap_or_else(|| json!("All assertions passed"));
+    outcome.result.insert("msg".to_owned(), said);
+    outcome.into()
+}

@@ -1,0 +1,88 @@
+//! `debug`: shows a message or a variable.
+
+use serde_json::json;
+
+use crate::{
+    controller::{
+        executor::{Done, Turn},
+        source::Node,
+        template,
+    },
+    options,
+    protocol::{Outcome, Verdict},
+    remote::{OptionSpec, Options},
+};
+
+options! {
+    /// Shows a message or the value of a variable.
+    ///
+    /// ## Example
+    /// ```yaml
+    /// - debug:
+    ///     msg: "{{ inventory_hostname }} is ready"
+    /// ```
+    ///
+    /// ## Returns
+    /// `msg`, or the variable under its own name.
+    pub struct Debug {
+        /// What to show.
+        msg: Option<serde_json::Value>,
+        /// The name of a variable, or an expression, to show the value of.
+        var: Option<serde_json::Value>,
+        /// Shown only with at least this many `-v`.
+        verbosity: i64 = 0,
+    }
+}
+
+/// The manual page.
+pub const DOC: &str = Debug::DOC;
+
+/// The options.
+#[must_use]
+pub fn spec() -> Vec<OptionSpec> {
+    Debug::spec()
+}
+
+/// Does it.
+pub async fn run(turn: &Turn) -> Done {
+    let wanted: i64 = turn.text("verbosity").and_then(|text| text.parse().ok()).unwrap_or(0);
+    if wanted > i64::from(turn.run.settings.verbosity) {
+        return Outcome::new(Verdict::Skipped("Verbosity threshold not met.".to_owned())).into();
+    }
+    let mut outcome = Outcome::new(Verdict::Unchanged);
+    match turn.task.arguments.get("var") {
+        Some(node) => {
+            let name = node.as_str().map_or_else(|| node.to_json().to_string(), str::to_owned);
+            let shown = match variable(turn, node) {
+                Ok(value) => value,
+                Err(error) if error.is_undefined() => json!("VARIABLE IS NOT DEFINED!"),
+                Err(error) if error.kind == template::error::Trouble::Unknown => {
+                    return Outcome::new(Verdict::Unknown(error.message)).into();
+                }
+                Err(error) => return Done::failed(error.message),
+            };
+            outcome.result.insert(name, shown);
+        }
+        None => {
+            let message = turn.options.get("msg").map(template::to_json);
+            match message.transpose() {
+                Ok(message) => {
+                    outcome.result.insert("msg".to_owned(), message.unwrap_or_else(|| json!("Hello world!")))
+                }
+                Err(error) => return Done::failed(error.message),
+            };
+        }
+    }
+    outcome.into()
+}
+
+fn variable(turn: &Turn, node: &Node) -> Result<serde_json::Value, template::TemplateError> {
+    let Some(text) = node.as_str() else { return template::to_json(&template::lazy::value(node, &turn.context)?) };
+    let rendered = template::render_text(text, &turn.context)?;
+    // A template gives the name of the variable when it gives text.
+    let value = match rendered.as_str() {
+        Some(name) => template::evaluate(name, &turn.context)?,
+        None => rendered,
+    };
+    template::to_json(&value)
+}

@@ -1,0 +1,128 @@
+//! `include_tasks`: reads tasks while the play runs.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::{
+    controller::{
+        executor::{Done, Effect, Turn},
+        playbook::{
+            Keywords,
+            load::{Surroundings, find_task_file},
+        },
+        source::{Diagnostics, Node, Severity},
+    },
+    protocol::{Failure, Outcome, Verdict},
+    remote::OptionSpec,
+};
+
+/// The manual page.
+pub const DOC: &str = "\
+Reads a file of tasks while the play runs, so that its name may come from facts and loops.
+
+## Example
+```yaml
+- include_tasks: \"{{ ansible_facts.os_family }}.yaml\"
+```
+
+## Returns
+`include`: the file.
+";
+
+/// The file stands behind its name, or in `file`; `apply` gives keywords to what is included.
+#[must_use]
+pub fn spec() -> Vec<OptionSpec> {
+    Vec::new()
+}
+
+/// Does it.
+pub async fn run(turn: &Turn) -> Done {
+    let Some(name) = turn.text("_raw_params").or_else(|| turn.text("file")) else {
+        return Done::failed("include_tasks does not say which file");
+    };
+    let Some(path) = find_task_file(&name, &turn.task.folder, turn.task.role.as_deref())
+        .or_else(|| find_task_file(&name, &turn.batch.play.play.folder, None))
+    else {
+        let failure = Failure::new(format!("there is no task file {name}"));
+        return Outcome::new(Verdict::Failed(
+            failure.hint(format!("looked beside the including file, in {}", turn.task.folder.display())),
+        ))
+        .into();
+    };
+    let mut diagnostics = Diagnostics::default();
+    let items = turn.run.loader.task_file(&path, &surroundings(turn), &mut diagnostics);
+    if let Some(failure) = problems(&diagnostics) {
+        return Outcome::new(Verdict::Failed(failure)).into();
+    }
+    let mut outcome = Outcome::new(Verdict::Unchanged);
+    outcome.result.insert("include".to_owned(), json!(path.display().to_string()));
+    let effect = Effect::Include { items: Arc::new(items), handlers: Vec::new(), key: path.display().to_string() };
+    Done::with(outcome, effect)
+}
+
+/// What is around the included: the levels around the include, its variables and what it applies, the current loop item.
+pub(super) fn surroundings(turn: &Turn) -> Surroundings {
+    let task = &turn.task;
+    let mut levels = task.levels.clone();
+    levels.pop();
+    let own = task.own();
+    // Conditions and tags of an include are about the include itself.
+    let mut passed = own.clone();
+    passed.when = None;
+    passed.tags = None;
+    if let Some(item) = loop_variables(turn) {
+        levels.push(Arc::new(item));
+    }
+    levels.push(Arc::new(passed));
+    if let Some(apply) = task.arguments.get("apply").and_then(Node::as_map) {
+        levels.push(Arc::new(Keywords::of(apply)));
+    }
+    Surroundings { levels, folder: task.folder.clone(), role: task.role.clone(), handler: task.handler }
+}
+
+/// The loop's variables as a level, so that what is included sees the item it is included for.
+fn loop_variables(turn: &Turn) -> Option<Keywords> {
+    turn.task.each.as_ref()?;
+    let name = turn.scope.get("ansible_loop_var").and_then(data)?.to_string();
+    let index = turn.scope.get("ansible_index_var").and_then(data).map(|index| index.to_string());
+    let mut entries = Vec::new();
+    for name in
+        [Some(name), index, Some("ansible_loop".to_owned()), Some("ansible_loop_var".to_owned())].into_iter().flatten()
+    {
+        if let Some(value) = turn.scope.get(&name).and_then(data) {
+            let json = crate::controller::template::to_json(&value).ok()?;
+            let marks = crate::controller::source::composer::Marks { trusted: false, secret: false };
+            entries.push((Node::text(turn.task.span.clone(), &name), Node::from_json(&json, &turn.task.span, marks)));
+        }
+    }
+    let map = crate::controller::source::Mapping { entries };
+    let shape = crate::controller::source::Shape::Map(Arc::new(map));
+    let mut keywords = Keywords::default();
+    keywords.vars = Some(Node { span: turn.task.span.clone(), shape });
+    Some(keywords)
+}
+
+fn data(variable: &crate::controller::variables::Var) -> Option<minijinja::Value> {
+    match variable {
+        crate::controller::variables::Var::Data(value) => Some(value.clone()),
+        crate::controller::variables::Var::Node(node) => Some(node.to_value()),
+    }
+}
+
+/// What is wrong with included files, as the failure of the include.
+pub(super) fn problems(diagnostics: &Diagnostics) -> Option<Failure> {
+    diagnostics.has_errors().then(|| {
+        let lines: Vec<String> = diagnostics
+            .found
+            .iter()
+            .filter(|found| found.severity == Severity::Error)
+            .map(|found| {
+                let place = found.span.as_ref().map_or_else(String::new, |span| format!("{span}: "));
+                let hints: String = found.hints.iter().map(|hint| format!(" ({hint})")).collect();
+                format!("{place}{}{hints}", found.message)
+            })
+            .collect();
+        Failure::new(lines.join("\n"))
+    })
+}

@@ -1,0 +1,72 @@
+//! The catalog of actions: what is done on the controller, alone or before a module runs on the host.
+
+use std::{future::Future, pin::Pin};
+
+use crate::{
+    controller::executor::{Done, Turn},
+    remote::OptionSpec,
+};
+
+/// A future that an action returns.
+pub type Doing<'t> = Pin<Box<dyn Future<Output = Done> + Send + 't>>;
+
+/// A line of the catalog.
+#[derive(Clone, Copy)]
+pub struct Action {
+    /// Ansible's short name.
+    pub name: &'static str,
+    /// The manual page.
+    pub doc: &'static str,
+    /// The options; none means the action checks them itself.
+    pub spec: fn() -> Vec<OptionSpec>,
+    /// Does it.
+    pub run: for<'t> fn(&'t Turn) -> Doing<'t>,
+    /// Whether check mode is predicted; an action without is skipped there, as in Ansible.
+    pub check: bool,
+}
+
+/// Declares the actions of this folder. A file has `DOC`, `spec` and `run`.
+macro_rules! catalog {
+    ($($file:ident: $name:literal $(, $unchecked:ident)?;)*) => {
+        $(pub mod $file;)*
+        /// Every action.
+        pub const CATALOG: &[Action] = &[$(Action {
+            name: $name,
+            doc: $file::DOC,
+            spec: $file::spec,
+            run: |turn| Box::pin($file::run(turn)),
+            check: catalog!(@check $($unchecked)?),
+        }),*];
+    };
+    (@check unchecked) => { false };
+    (@check) => { true };
+}
+
+catalog! {
+    add_host: "add_host";
+    assert: "assert";
+    copy: "copy";
+    debug: "debug";
+    fail: "fail";
+    fetch: "fetch";
+    group_by: "group_by";
+    include_role: "include_role";
+    include_tasks: "include_tasks";
+    include_vars: "include_vars";
+    meta: "meta";
+    pause: "pause";
+    script: "script";
+    set_fact: "set_fact";
+    set_stats: "set_stats";
+    setup: "setup";
+    template: "template";
+    unarchive: "unarchive";
+    wait_for_connection: "wait_for_connection", unchecked;
+}
+
+/// The action of that name (without built-in collections).
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Action> {
+    let name = if name == "gather_facts" { "setup" } else { name };
+    CATALOG.iter().find(|action| action.name == name)
+}

@@ -1,0 +1,121 @@
+//! `template`: renders a file on the controller, then has the host put it in place.
+
+use serde_json::json;
+
+use crate::{
+    controller::{
+        executor::{Done, Turn},
+        template::{
+            self,
+            error::Trouble,
+            files::{Layout, render_file},
+        },
+        variables::{Layer, Var},
+    },
+    protocol::{Failure, Map, Outcome, Verdict},
+    remote::{OptionSpec, modules},
+};
+
+/// The manual page.
+pub const DOC: &str = "\
+Renders a template of the controller and puts the result in place on the host, with the options of `copy`.
+
+## Example
+```yaml
+- template:
+    src: app.conf.j2
+    dest: /etc/app.conf
+    mode: '0644'
+```
+";
+
+const OWN: &[&str] = &[
+    "src",
+    "trim_blocks",
+    "lstrip_blocks",
+    "newline_sequence",
+    "variable_start_string",
+    "variable_end_string",
+    "block_start_string",
+    "block_end_string",
+    "comment_start_string",
+    "comment_end_string",
+    "output_encoding",
+];
+
+/// Those of `copy`, and those about the template.
+#[must_use]
+pub fn spec() -> Vec<OptionSpec> {
+    let mut spec = modules::find("copy").map(|entry| (entry.spec)()).unwrap_or_default();
+    let missing: Vec<&&str> = OWN.iter().filter(|name| !spec.iter().any(|option| option.name == **name)).collect();
+    for name in missing {
+        let kind = if name.ends_with("blocks") { crate::remote::Kind::Bool } else { crate::remote::Kind::Str };
+        spec.push(OptionSpec {
+            name,
+            aliases: &[],
+            kind,
+            required: false,
+            default: None,
+            doc: "How the template is read.",
+        });
+    }
+    spec
+}
+
+/// Does it.
+pub async fn run(turn: &Turn) -> Done {
+    let Some(src) = turn.text("src") else { return Done::failed("src is required") };
+    let path = match turn.find_file("templates", &src) {
+        Ok(path) => path,
+        Err(failure) => return Outcome::new(Verdict::Failed(failure)).into(),
+    };
+    let mut layout = Layout::default();
+    layout.trim_blocks = turn.flag("trim_blocks", true);
+    layout.lstrip_blocks = turn.flag("lstrip_blocks", false);
+    for (name, place) in [
+        ("variable_start_string", &mut layout.variable.0),
+        ("variable_end_string", &mut layout.variable.1),
+        ("block_start_string", &mut layout.block.0),
+        ("block_end_string", &mut layout.block.1),
+        ("comment_start_string", &mut layout.comment.0),
+        ("comment_end_string", &mut layout.comment.1),
+    ] {
+        if let Some(text) = turn.text(name) {
+            *place = text;
+        }
+    }
+    if let Some(newline) = turn.text("newline_sequence") {
+        layout.newline = newline.replace("\\r", "\r").replace("\\n", "\n");
+    }
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => return Done::failed(format!("cannot read {}: {error}", path.display())),
+    };
+    let mut extra = Layer::new();
+    let mut set = |name: &str, value: String| {
+        extra.insert(std::sync::Arc::from(name), Var::data(value));
+    };
+    set("template_path", path.display().to_string());
+    set("template_fullpath", std::path::absolute(&path).unwrap_or_else(|_| path.clone()).display().to_string());
+    set("template_host", rustix::system::uname().nodename().to_string_lossy().into_owned());
+    if let Some(dest) = turn.text("dest") {
+        set("template_destpath", dest);
+    }
+    if turn.scope.get("ansible_managed").is_none() {
+        set("ansible_managed", "Ansible managed".to_owned());
+    }
+    let context = template::context(&turn.scope.over(extra));
+    let rendered = match render_file(&text, &path, &layout, &context) {
+        Ok(rendered) => rendered,
+        Err(error) if error.kind == Trouble::Unknown => return Outcome::new(Verdict::Unknown(error.message)).into(),
+        Err(error) => return Outcome::new(Verdict::Failed(Failure::new(error.message))).into(),
+    };
+    let mut options: Map = match turn.json_options() {
+        Ok(options) => options.into_iter().filter(|(name, _)| !OWN.contains(&name.as_str())).collect(),
+        Err(error) => return Done::failed(error.message),
+    };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    options.insert("content".to_owned(), json!(rendered));
+    options.insert("_name".to_owned(), json!(name.strip_suffix(".j2").unwrap_or(&name)));
+    turn.module("copy", options, &[]).await.into()
+}

@@ -1,0 +1,42 @@
+//! `unarchive`: sends an archive of the controller to the host, which unpacks it.
+
+use serde_json::json;
+
+use crate::{
+    controller::executor::{Done, Turn},
+    protocol::{Outcome, Verdict},
+    remote::{OptionSpec, modules},
+};
+
+/// The manual page is the module's.
+pub const DOC: &str = "Unpacks an archive of the controller, or of the host itself, on the host.\n";
+
+/// The options of the module on the host.
+#[must_use]
+pub fn spec() -> Vec<OptionSpec> {
+    modules::find("unarchive").map(|entry| (entry.spec)()).unwrap_or_default()
+}
+
+/// Does it.
+pub async fn run(turn: &Turn) -> Done {
+    let mut options = match turn.json_options() {
+        Ok(options) => options,
+        Err(error) => return Done::failed(error.message),
+    };
+    if turn.flag("remote_src", false) || !turn.flag("copy", true) {
+        return turn.module("unarchive", options, &[]).await.into();
+    }
+    let Some(src) = turn.text("src") else { return Done::failed("src is required") };
+    let path = match turn.find_file("files", &src) {
+        Ok(path) => path,
+        Err(failure) => return Outcome::new(Verdict::Failed(failure)).into(),
+    };
+    match super::copy::open(turn, &path) {
+        Ok(blob) => {
+            options.insert("_blob".to_owned(), Turn::blob(&blob));
+            options.insert("src".to_owned(), json!(path.display().to_string()));
+            turn.module("unarchive", options, &[blob]).await.into()
+        }
+        Err(message) => Done::failed(message),
+    }
+}

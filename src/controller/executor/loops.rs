@@ -1,0 +1,112 @@
+//! `loop`, `with_*` and `loop_control`.
+
+use std::sync::Arc;
+
+use minijinja::{Value, value::ValueKind};
+
+use crate::controller::{
+    playbook::Loop,
+    source::{Node, Shape},
+    template::{self, TemplateError, error::Trouble},
+    variables::{Layer, Scope, Var},
+};
+
+/// The items of a loop, and how they are called.
+pub struct Items {
+    /// In order.
+    pub values: Vec<Value>,
+    /// The variable that holds the item.
+    pub variable: String,
+    /// The variable that holds its number.
+    index: Option<String>,
+    /// Whether `ansible_loop` is there.
+    extended: bool,
+    label: Option<Node>,
+    /// Seconds between two items.
+    pub pause: f64,
+    /// Stop when this holds.
+    pub break_when: Option<Node>,
+}
+
+/// Works out the items of a task's loop.
+///
+/// # Errors
+/// When they cannot be rendered or are no list.
+pub fn items(each: &Loop, scope: &Scope, context: &Value) -> Result<Items, TemplateError> {
+    let values = match &each.lookup {
+        None => list(&template::lazy::value(&each.items, context)?, &each.items)?,
+        Some(lookup) => template::looked_up(lookup, &each.items, scope, context)?,
+    };
+    let control = |name: &str| each.control.as_ref().and_then(|control| control.as_map()?.get(name));
+    let text = |name: &str| -> Result<Option<String>, TemplateError> {
+        control(name).map(|node| template::lazy::value(node, context).map(|value| value.to_string())).transpose()
+    };
+    Ok(Items {
+        values,
+        variable: text("loop_var")?.unwrap_or_else(|| "item".to_owned()),
+        index: text("index_var")?,
+        extended: control("extended").is_some_and(|node| !matches!(node.shape, Shape::Bool(false))),
+        label: control("label").cloned(),
+        pause: text("pause")?.and_then(|text| text.parse().ok()).unwrap_or(0.0),
+        break_when: control("break_when").cloned(),
+    })
+}
+
+fn list(value: &Value, node: &Node) -> Result<Vec<Value>, TemplateError> {
+    let resolved = template::resolve(value).map_err(|error| error.at(&node.span))?;
+    match resolved.kind() {
+        ValueKind::Seq | ValueKind::Iterable => Ok(resolved.try_iter()?.collect()),
+        kind => Err(TemplateError::new(
+            Trouble::Failed,
+            format!(
+                "invalid data passed to 'loop', it requires a list, got {kind} instead; use `dict2items` for a mapping"
+            ),
+        )
+        .at(&node.span)),
+    }
+}
+
+impl Items {
+    /// What an item's turn sees besides.
+    #[must_use]
+    pub fn layer(&self, at: usize) -> Layer {
+        let mut layer = Layer::new();
+        let mut set = |name: &str, value: Value| {
+            layer.insert(Arc::from(name), Var::Data(value));
+        };
+        set(&self.variable, self.values[at].clone());
+        set("ansible_loop_var", Value::from(self.variable.as_str()));
+        if let Some(index) = &self.index {
+            set(index, Value::from(at));
+            set("ansible_index_var", Value::from(index.as_str()));
+        }
+        if self.extended {
+            let count = self.values.len();
+            let mut extended = vec![
+                ("allitems", Value::from(self.values.clone())),
+                ("index", Value::from(at + 1)),
+                ("index0", Value::from(at)),
+                ("first", Value::from(at == 0)),
+                ("last", Value::from(at + 1 == count)),
+                ("length", Value::from(count)),
+                ("revindex", Value::from(count - at)),
+                ("revindex0", Value::from(count - at - 1)),
+            ];
+            if let Some(previous) = at.checked_sub(1) {
+                extended.push(("previtem", self.values[previous].clone()));
+            }
+            if let Some(next) = self.values.get(at + 1) {
+                extended.push(("nextitem", next.clone()));
+            }
+            set("ansible_loop", Value::from_pairs(extended));
+        }
+        layer
+    }
+
+    /// How an item is called on the screen.
+    #[must_use]
+    pub fn label(&self, at: usize, context: &Value) -> String {
+        let labelled = self.label.as_ref().and_then(|node| template::lazy::value(node, context).ok());
+        labelled.as_ref().unwrap_or(&self.values[at]).to_string()
+    }
+}

@@ -1,0 +1,12 @@
+//! One step on one host, from its variables to its verdict.
+
+pub mod environment;
+pub mod loops;
+pub mod module;
+pub mod reach;
+pub mod result;
+pub mod step;
+pub mod turn;
+
+pub use step::{End, Step};
+pub use turn::{Done, Effect, Turn};

@@ -1,0 +1,86 @@
+//! Carries a module out on a host: over its helper, or through plain `sh` where no helper runs.
+
+use super::{
+    reach::{Lost, lost},
+    turn::Turn,
+};
+use crate::{
+    controller::event::Event,
+    protocol::{Blob, Call, Failure, Map, Outcome, Verdict},
+};
+
+/// Blobs up to this size travel in the frame of their call: one round trip, whatever they replace.
+const INLINE_BYTES_MAX: u64 = 64 << 10;
+
+/// How a module ended, or that the host is gone.
+pub enum Called {
+    /// It ended.
+    Outcome(Box<Outcome>),
+    /// The host could not be reached.
+    Unreachable(Failure),
+}
+
+impl Turn {
+    /// Carries out a module with these options. `blobs` are contents that its options name.
+    pub async fn call(&self, module: &str, options: Map, blobs: &[Blob]) -> Called {
+        let inline = blobs.iter().filter(|blob| blob.size <= INLINE_BYTES_MAX).cloned().collect();
+        let call = Call {
+            id: 0,
+            module: module.to_owned(),
+            options,
+            check: self.check,
+            diff: self.diff,
+            environment: self.environment.clone(),
+            inline,
+        };
+        let link = self.run.link(&self.way.host);
+        let session = {
+            let mut link = link.lock().await;
+            self.way.session(&self.run, &mut link).await
+        };
+        let session = match session {
+            Ok(session) => session,
+            Err(Lost::Unreachable(failure)) => return Called::Unreachable(failure),
+            Err(Lost::Refused(failure)) => return Called::Outcome(Box::new(Outcome::new(Verdict::Failed(failure)))),
+            Err(Lost::NoHelper(reason)) => return self.without_helper(call, &reason).await,
+        };
+        let done = session
+            .call(call, &self.run.blobs, |progress| {
+                self.run.events.emit(Event::Progress {
+                    host: self.host.clone(),
+                    task: self.info.clone(),
+                    text: progress.text,
+                    amount: progress.amount,
+                });
+            })
+            .await;
+        match done {
+            Ok(outcome) => {
+                if !outcome.predicted.is_empty() {
+                    let mut link = link.lock().await;
+                    let before = link.predicted.len();
+                    link.predicted.extend(outcome.predicted.iter().cloned());
+                    // The session that made them knows them, provided it knew all before.
+                    let all = link.predicted.len();
+                    let told = link.told.entry(self.way.key()).or_default();
+                    if *told == before {
+                        *told = all;
+                    }
+                }
+                Called::Outcome(Box::new(outcome))
+            }
+            Err(error) => match lost(error) {
+                Lost::Unreachable(failure) => Called::Unreachable(failure),
+                Lost::Refused(failure) => Called::Outcome(Box::new(Outcome::new(Verdict::Failed(failure)))),
+                Lost::NoHelper(reason) => Called::Unreachable(Failure::new(reason)),
+            },
+        }
+    }
+
+    async fn without_helper(&self, call: Call, reason: &str) -> Called {
+        let failure = Failure::new(format!("{} needs the helper, and this host takes none: {reason}", call.module));
+        Called::Outcome(Box::new(Outcome::new(Verdict::Failed(
+            failure.hint("raw, command, shell, script, copy, file, stat and service work without it"),
+        ))))
+    }
+}

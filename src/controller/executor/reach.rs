@@ -1,0 +1,257 @@
+//! The way to a host: which connection, as whom, and the helper over it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use minijinja::Value;
+
+use crate::{
+    controller::{
+        connection::{
+            Connection, HostKeyChecking, Kind, Secret, Target,
+            escalation::Become,
+            helper::{Session, SessionError},
+        },
+        playbook::Task,
+        settings::Settings,
+        state::{Link, Run},
+        template::{self, TemplateError},
+    },
+    protocol::Failure,
+};
+
+/// How a host is reached at a task, and as whom things are done there.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The inventory's name: one connection each.
+    pub host: String,
+    /// Where it goes.
+    pub target: Target,
+    /// Who does it, if not who logs in.
+    pub escalation: Option<Become>,
+}
+
+/// Why a host could not be asked.
+#[derive(Clone, Debug)]
+pub enum Lost {
+    /// It cannot be reached: it leaves the run.
+    Unreachable(Failure),
+    /// It can, but not as asked for: the task fails.
+    Refused(Failure),
+    /// No helper runs there; plain `sh` may do.
+    NoHelper(String),
+}
+
+impl Way {
+    /// Works out the way to `host`: its variables first, then keywords of the task, then the command line.
+    ///
+    /// # Errors
+    /// When one of them cannot be rendered.
+    pub fn find(
+        settings: &Settings,
+        host: &str,
+        delegated: bool,
+        task: &Task,
+        own: &Value,
+        context: &Value,
+    ) -> Result<Self, TemplateError> {
+        let variable = |name: &str| -> Result<Option<Value>, TemplateError> {
+            let value = own.get_attr(name)?;
+            if value.is_undefined() || value.is_none() { Ok(None) } else { template::resolve(&value).map(Some) }
+        };
+        let text = |names: &[&str]| -> Result<Option<String>, TemplateError> {
+            for name in names {
+                if let Some(value) = variable(name)? {
+                    return Ok(Some(value.to_string()));
+                }
+            }
+            Ok(None)
+        };
+        let keyword = |name: &str| -> Result<Option<Value>, TemplateError> {
+            match task.keyword(name) {
+                Some(node) if !node.is_null() => {
+                    let value = template::lazy::value(node, context)?;
+                    template::resolve(&value).map(Some).map_err(|error| error.at(&node.span))
+                }
+                _ => Ok(None),
+            }
+        };
+        let said = |names: &[&str], word: &str, fallback: Option<&str>| -> Result<Option<String>, TemplateError> {
+            Ok(match text(names)? {
+                Some(value) => Some(value),
+                None => keyword(word)?.map(|value| value.to_string()).or_else(|| fallback.map(str::to_owned)),
+            })
+        };
+        // A delegated task is done the way the other host is reached; the play's own connection says nothing of it.
+        let connection = if delegated {
+            text(&["ansible_connection"])?.or_else(|| settings.connection.clone())
+        } else {
+            said(&["ansible_connection"], "connection", settings.connection.as_deref())?
+        };
+        let kind = match connection.as_deref().map(|name| name.rsplit('.').next().unwrap_or(name)) {
+            Some("local") => Kind::Local,
+            _ => Kind::Ssh,
+        };
+        let number = |value: Option<String>| value.and_then(|value| value.parse::<u64>().ok());
+        let args = ["ansible_ssh_common_args", "ansible_ssh_extra_args"]
+            .iter()
+            .map(|name| text(&[name]))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut ssh_args: Vec<String> = args.into_iter().flatten().collect();
+        ssh_args.extend(settings.ssh_common_args.clone());
+        let password = text(&["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"])?
+            .or_else(|| settings.password.as_ref().map(|secret| secret.expose().clone()));
+        let checking = match text(&["ansible_host_key_checking", "ansible_ssh_host_key_checking"])? {
+            Some(word) if matches!(word.to_lowercase().as_str(), "false" | "no" | "0") => Some(HostKeyChecking::Off),
+            _ if !settings.host_key_checking => Some(HostKeyChecking::Off),
+            _ => None,
+        };
+        let target = Target {
+            alias: host.to_owned(),
+            kind,
+            address: text(&["ansible_host", "ansible_ssh_host"])?,
+            port: number(said(&["ansible_port", "ansible_ssh_port"], "port", None)?)
+                .and_then(|port| u16::try_from(port).ok()),
+            user: said(&["ansible_user", "ansible_ssh_user"], "remote_user", settings.user.as_deref())?,
+            password: password.map(Secret::new),
+            private_key_file: text(&["ansible_ssh_private_key_file", "ansible_private_key_file"])?
+                .map(|path| PathBuf::from(expand_home(&path)))
+                .or_else(|| settings.private_key.clone()),
+            ssh_args: ssh_args.join(" "),
+            connect_timeout: number(text(&["ansible_timeout", "ansible_ssh_timeout"])?)
+                .or((settings.timeout > 0).then_some(settings.timeout))
+                .map(Duration::from_secs),
+            host_key_checking: checking,
+            home: None,
+        };
+        let wanted = match variable("ansible_become")? {
+            Some(value) => truthy(&value),
+            None => keyword("become")?.map_or(settings.escalate, |value| truthy(&value)),
+        };
+        let user = said(&["ansible_become_user"], "become_user", settings.become_user.as_deref())?;
+        let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "root".to_owned());
+        let already = match kind {
+            Kind::Local => user == "root" && rustix::process::geteuid().is_root(),
+            Kind::Ssh => target.user.as_deref() == Some(user.as_str()),
+        };
+        let escalation = if wanted && !already {
+            let password = text(&["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"])?
+                .or_else(|| settings.become_password.as_ref().map(|secret| secret.expose().clone()));
+            Some(Become {
+                method: said(&["ansible_become_method"], "become_method", settings.become_method.as_deref())?
+                    .map_or_else(|| "sudo".to_owned(), |name| name.rsplit('.').next().unwrap_or(&name).to_owned()),
+                user,
+                password: password.map(Secret::new),
+                flags: said(&["ansible_become_flags"], "become_flags", None)?,
+                exe: said(&["ansible_become_exe"], "become_exe", None)?,
+            })
+        } else {
+            None
+        };
+        Ok(Self { host: host.to_owned(), target, escalation })
+    }
+
+    /// Names the user of a session.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.escalation.as_ref().map_or_else(String::new, |how| format!("{}:{}", how.method, how.user))
+    }
+
+    /// The open connection, opened where there is none yet.
+    ///
+    /// # Errors
+    /// When the host cannot be reached.
+    pub async fn connection(&self, run: &Run, link: &mut Link) -> Result<Connection, Lost> {
+        if let Some(open) = link.connection.as_ref().filter(|open| open.is_open()) {
+            return Ok(open.clone());
+        }
+        link.sessions.clear();
+        link.told.clear();
+        for secret in [self.target.password.as_ref(), self.escalation.as_ref().and_then(|how| how.password.as_ref())] {
+            secret.into_iter().for_each(|secret| run.keep_secret(secret.reveal()));
+        }
+        let opened = run
+            .connector
+            .open(&self.target)
+            .await
+            .map_err(|error| Lost::Unreachable(Failure { message: error.to_string(), hint: error.hint() }))?;
+        link.connection = Some(opened.clone());
+        Ok(opened)
+    }
+
+    /// The helper that runs as the user asked for, started where there is none yet, and knowing all predictions.
+    ///
+    /// # Errors
+    /// When the host cannot be reached, the user not be become, or no helper runs there.
+    pub async fn session(&self, run: &Run, link: &mut Link) -> Result<Session, Lost> {
+        let key = self.key();
+        let connection = self.connection(run, link).await?;
+        let session = match link.sessions.get(&key).filter(|session| session.is_open()) {
+            Some(open) => open.clone(),
+            None => {
+                if let Some(reason) = link.refused.get(&key) {
+                    return Err(Lost::NoHelper(reason.clone()));
+                }
+                link.told.remove(&key);
+                let started = match Session::start(&connection, self.escalation.as_ref()).await {
+                    Ok(session) => session,
+                    Err(error) => {
+                        let lost = lost(error);
+                        if let Lost::NoHelper(reason) = &lost {
+                            link.refused.insert(key, reason.clone());
+                        }
+                        return Err(lost);
+                    }
+                };
+                link.sessions.insert(key.clone(), started.clone());
+                started
+            }
+        };
+        let told = link.told.entry(key).or_default();
+        if *told < link.predicted.len() {
+            session.assume(link.predicted[*told..].to_vec()).await.map_err(lost)?;
+            *told = link.predicted.len();
+        }
+        Ok(session)
+    }
+}
+
+/// What a lost session means for the host.
+#[must_use]
+pub fn lost(error: SessionError) -> Lost {
+    let hint = error.hint();
+    match error {
+        SessionError::HelperRefused { reason } => Lost::NoHelper(reason),
+        SessionError::Become(failure) | SessionError::Failed(failure) => Lost::Refused(failure),
+        other => Lost::Unreachable(Failure { message: other.to_string(), hint }),
+    }
+}
+
+/// Whether a keyword's value means yes.
+#[must_use]
+pub fn truthy(value: &Value) -> bool {
+    match value.as_str() {
+        Some(word) => matches!(word.to_lowercase().as_str(), "y" | "yes" | "true" | "on" | "1" | "t"),
+        None => value.is_true(),
+    }
+}
+
+fn expand_home(path: &str) -> String {
+    let home = |user: Option<&str>| if user.is_none() { std::env::var("HOME").ok() } else { None };
+    crate::remote::options::expand_path(path, home, |name| std::env::var(name).ok())
+}
+
+/// The link's sessions that still run, for the end of the run.
+pub async fn close(links: Vec<Arc<tokio::sync::Mutex<Link>>>, forget: bool) {
+    for link in links {
+        let mut link = link.lock().await;
+        for (_, session) in link.sessions.drain() {
+            if forget {
+                // The host may be gone; there is nothing more to do about its cache then.
+                let _ = session.forget().await;
+            }
+        }
+        if let Some(connection) = link.connection.take() {
+            connection.close().await;
+        }
+    }
+}

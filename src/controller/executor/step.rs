@@ -1,0 +1,533 @@
+//! A task on one host: its loop, its tries, its verdict.
+
+use std::{sync::Arc, time::Duration};
+
+use indexmap::IndexMap;
+use minijinja::Value;
+use serde_json::json;
+
+use super::{
+    environment, loops,
+    module::Called,
+    reach::{Way, truthy},
+    result,
+    turn::{Done, Effect, Turn},
+};
+use crate::{
+    controller::{
+        actions,
+        compiler::{Batch, scope},
+        event::{Event, Report, Status, TaskInfo},
+        playbook::Task,
+        source::{Node, Shape},
+        state::Run,
+        template::{self, TemplateError, error::Trouble},
+        variables::{Layer, Scope, Var},
+    },
+    protocol::{Failure, Json, Map, Outcome, Verdict},
+    remote::modules::short_name,
+};
+
+/// Tries of a task with `until` that does not say how many.
+const RETRIES: u64 = 3;
+/// Seconds between them.
+const DELAY: f64 = 5.0;
+
+/// A task on a host.
+pub struct Step {
+    /// The run.
+    pub run: Arc<Run>,
+    /// The hosts of the play.
+    pub batch: Arc<Batch>,
+    /// The host.
+    pub host: String,
+    /// The task.
+    pub task: Arc<Task>,
+    /// The task, for events.
+    pub info: Arc<TaskInfo>,
+}
+
+/// How a task ended on a host.
+pub struct End {
+    /// How.
+    pub outcome: Outcome,
+    /// As `register` keeps it.
+    pub result: Map,
+    /// The variables it sets when it is registered, and others.
+    pub effects: Vec<Effect>,
+    /// Handlers to notify, by name or topic.
+    pub notify: Vec<String>,
+    /// The failure is ignored.
+    pub ignored: bool,
+    /// The host could not be reached; ignored with `ignore_unreachable`.
+    pub unreachable: Option<Failure>,
+}
+
+/// One item's, or the whole task's, way to an end.
+struct Attempt {
+    outcome: Outcome,
+    result: Map,
+    effects: Vec<Effect>,
+    unreachable: Option<Failure>,
+}
+
+impl Step {
+    /// Carries the task out and tells how it ended.
+    pub async fn carry_out(self) -> End {
+        let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
+        let context = template::context(&scope);
+        let private = result::is_private(&self.task, &context);
+        let (attempt, looped) = match &self.task.each {
+            None => (self.attempts(&scope, private).await, false),
+            Some(each) => match loops::items(each, &scope, &context) {
+                Ok(items) => (self.items(&items, &scope, private).await, true),
+                Err(error) => (self.no_items(error, &context), false),
+            },
+        };
+        self.end(attempt, &scope, &context, private, looped)
+    }
+
+    /// A loop whose items cannot be known: skipped if its condition says so without them.
+    fn no_items(&self, error: TemplateError, context: &Value) -> Attempt {
+        let skipped = error.is_undefined()
+            && self
+                .task
+                .levels
+                .iter()
+                .filter_map(|level| level.when.as_ref())
+                .any(|when| matches!(template::condition(when, context), Ok(false)));
+        if skipped { Attempt::skipped("Conditional result was False") } else { Attempt::template(&error) }
+    }
+
+    async fn items(&self, items: &loops::Items, scope: &Scope, private: bool) -> Attempt {
+        let mut ends = Vec::new();
+        let mut effects = Vec::new();
+        for at in 0..items.values.len() {
+            if at > 0 && items.pause > 0.0 {
+                tokio::time::sleep(Duration::from_secs_f64(items.pause)).await;
+            }
+            let scope = scope.over(items.layer(at));
+            let context = template::context(&scope);
+            let mut attempt = self.attempts(&scope, private).await;
+            attempt.result.insert("ansible_loop_var".to_owned(), json!(items.variable));
+            if let Ok(item) = template::to_json(&items.values[at]) {
+                attempt.result.insert(items.variable.clone(), item);
+            }
+            let label = if private { "(censored due to no_log)".to_owned() } else { items.label(at, &context) };
+            let mut report = result::report(&self.run, &attempt.outcome, &attempt.result, private);
+            if report.status == Status::Failed && self.ignores(&context) {
+                report.status = Status::Ignored;
+            }
+            if attempt.unreachable.is_some() {
+                attempt.effects = effects;
+                return attempt;
+            }
+            self.run.events.emit(Event::Item {
+                host: self.host.clone(),
+                task: self.info.clone(),
+                label,
+                report: Arc::new(report),
+            });
+            effects.append(&mut attempt.effects);
+            let stop = items.break_when.as_ref().is_some_and(|node| {
+                let seen = self.with_result(&scope, &attempt.result, &attempt.outcome);
+                matches!(template::condition(node, &template::context(&seen)), Ok(true))
+            });
+            ends.push((attempt.outcome, attempt.result));
+            if stop {
+                break;
+            }
+        }
+        let (outcome, result) = result::of_loop(&ends);
+        Attempt { outcome, result, effects, unreachable: None }
+    }
+
+    /// Tries until the task holds what it says in `until`.
+    async fn attempts(&self, scope: &Scope, private: bool) -> Attempt {
+        let context = template::context(scope);
+        let number = |node: &Option<Node>| -> Option<f64> {
+            let value = template::lazy::value(node.as_ref()?, &context).ok()?;
+            value.to_string().parse().ok()
+        };
+        let retries = number(&self.task.retries);
+        if self.task.until.is_none() && retries.is_none() {
+            return self.attempt(scope, private).await;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of tries")]
+        let tries = retries.map_or(RETRIES, |number| number.max(0.0) as u64) + 1;
+        let delay = Duration::from_secs_f64(number(&self.task.delay).unwrap_or(DELAY).max(0.0));
+        for at in 1..=tries {
+            let mut attempt = self.attempt(scope, private).await;
+            attempt.result.insert("attempts".to_owned(), json!(at));
+            if matches!(attempt.outcome.verdict, Verdict::Skipped(_) | Verdict::Unknown(_))
+                || attempt.unreachable.is_some()
+            {
+                return attempt;
+            }
+            let seen = self.with_result(scope, &attempt.result, &attempt.outcome);
+            let holds = match &self.task.until {
+                Some(until) => template::condition(until, &template::context(&seen)),
+                None => Ok(!matches!(attempt.outcome.verdict, Verdict::Failed(_))),
+            };
+            match holds {
+                Ok(true) => return attempt,
+                Ok(false) if at < tries => {
+                    let (host, task) = (self.host.clone(), self.info.clone());
+                    self.run.events.emit(Event::Retry { host, task, left: tries - at });
+                    tokio::time::sleep(delay).await;
+                }
+                Ok(false) => {
+                    let failure = match attempt.outcome.verdict {
+                        Verdict::Failed(failure) => failure,
+                        _ => Failure::new(format!("`until` did not hold after {at} attempts")),
+                    };
+                    attempt.outcome.verdict = Verdict::Failed(failure);
+                    attempt.result.insert("failed".to_owned(), json!(true));
+                    return attempt;
+                }
+                Err(error) => return Attempt::template(&error),
+            }
+        }
+        Attempt::skipped("no tries")
+    }
+
+    /// One try: condition, options, action or module, and what counts as changed and failed.
+    async fn attempt(&self, scope: &Scope, private: bool) -> Attempt {
+        let context = template::context(scope);
+        for when in self.task.levels.iter().filter_map(|level| level.when.as_ref()) {
+            match template::condition(when, &context) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let mut attempt = Attempt::skipped("Conditional result was False");
+                    let false_part = false_condition(when, &context);
+                    attempt.result.insert("false_condition".to_owned(), false_part);
+                    return attempt;
+                }
+                Err(error) => return Attempt::template(&error),
+            }
+        }
+        let limit = self.task.keyword("timeout").and_then(|node| {
+            template::lazy::value(node, &context).ok()?.to_string().parse::<f64>().ok().filter(|seconds| *seconds > 0.0)
+        });
+        let done = match limit {
+            None => self.act(scope, &context).await,
+            Some(seconds) => {
+                match tokio::time::timeout(Duration::from_secs_f64(seconds), self.act(scope, &context)).await {
+                    Ok(done) => done,
+                    Err(_) => {
+                        // Whatever still runs there is ended with its session.
+                        let link = self.run.link(&self.host);
+                        link.lock().await.sessions.clear();
+                        let message = format!(
+                            "The {} action failed to execute in the expected time frame ({seconds}) and was terminated",
+                            self.task.module
+                        );
+                        Ok(Done::failed(message))
+                    }
+                }
+            }
+        };
+        let Done { mut outcome, effects } = match done {
+            Ok(done) => done,
+            Err(Stopped::Template(error)) => return Attempt::template(&error),
+            Err(Stopped::Unreachable(failure)) => return Attempt::unreachable(failure),
+        };
+        let mut registered = result::registered(&outcome);
+        if let Err(error) = self.judge(scope, &mut outcome, &mut registered) {
+            return Attempt::template(&error);
+        }
+        if private {
+            outcome.diffs.clear();
+        }
+        Attempt { outcome, result: registered, effects, unreachable: None }
+    }
+
+    async fn act(&self, scope: &Scope, context: &Value) -> Result<Done, Stopped> {
+        let turn = self.turn(scope, context).await?;
+        let module = if template::is_template(&self.task.module) {
+            let rendered = template::render_text(&self.task.module, context)?;
+            short_name(&rendered.to_string()).to_owned()
+        } else {
+            self.task.module.clone()
+        };
+        if let Some(action) = actions::find(&module) {
+            if turn.check && !action.check {
+                let reason = format!("{module} has nothing to predict in check mode");
+                return Ok(Outcome::new(Verdict::Skipped(reason)).into());
+            }
+            let done = (action.run)(&turn).await;
+            return match turn.lost() {
+                Some(failure) => Err(Stopped::Unreachable(failure)),
+                None => Ok(done),
+            };
+        }
+        match turn.call(&module, turn.json_options()?, &[]).await {
+            Called::Outcome(outcome) => Ok((*outcome).into()),
+            Called::Unreachable(failure) => Err(Stopped::Unreachable(failure)),
+        }
+    }
+
+    async fn turn(&self, scope: &Scope, context: &Value) -> Result<Turn, Stopped> {
+        let text = |name: &str| -> Result<Option<String>, TemplateError> {
+            let Some(node) = self.task.keyword(name).filter(|node| !node.is_null()) else { return Ok(None) };
+            let value =
+                template::resolve(&template::lazy::value(node, context)?).map_err(|error| error.at(&node.span))?;
+            Ok(Some(value.to_string()).filter(|text| !text.is_empty()))
+        };
+        let delegate = match self.task.keyword("delegate_to") {
+            Some(node) if !node.is_null() => {
+                let value = template::lazy::value(node, context)?;
+                (!template::special::is_omit(&value)).then(|| text("delegate_to")).transpose()?.flatten()
+            }
+            _ => None,
+        };
+        let way = match delegate.as_deref().filter(|other| *other != self.host) {
+            None => Way::find(&self.run.settings, &self.host, false, &self.task, context, context)?,
+            Some(other) => {
+                let own = template::context(&scope::of_inventory(&self.run, other).scope());
+                Way::find(&self.run.settings, other, true, &self.task, &own, context)?
+            }
+        };
+        let flag = |name: &str, default: bool| -> Result<bool, TemplateError> {
+            match self.task.keyword(name).filter(|node| !node.is_null()) {
+                Some(node) => template::lazy::value(node, context).map(|value| truthy(&value)),
+                None => Ok(default),
+            }
+        };
+        Ok(Turn {
+            run: self.run.clone(),
+            batch: self.batch.clone(),
+            host: self.host.clone(),
+            task: self.task.clone(),
+            info: self.info.clone(),
+            scope: scope.clone(),
+            context: context.clone(),
+            options: self.options(context)?,
+            way,
+            environment: environment::of(&self.task, context)?,
+            check: flag("check_mode", self.run.settings.check)?,
+            diff: flag("diff", self.run.settings.diff)?,
+            unreachable: std::sync::Mutex::default(),
+        })
+    }
+
+    /// The task's options, rendered: defaults of the module first, then `args` as a template, then what is written.
+    fn options(&self, context: &Value) -> Result<IndexMap<String, Value>, TemplateError> {
+        let mut options = IndexMap::new();
+        for level in self.task.levels.iter().filter_map(|level| level.module_defaults.as_ref()) {
+            let defaults = template::lazy::value(level, context)?;
+            for key in defaults.try_iter().into_iter().flatten() {
+                if short_name(&key.to_string()) == self.task.module {
+                    add(&mut options, &template::resolve(&defaults.get_item(&key)?)?)?;
+                }
+            }
+        }
+        if let Some(node) = &self.task.arguments.template {
+            let value = template::lazy::value(node, context).map_err(|error| error.at(&node.span))?;
+            add(&mut options, &template::resolve(&value)?)?;
+        }
+        // A condition is evaluated by the action that asks for it, and a loop variable's text is not rendered twice.
+        let verbatim: &[&str] = match self.task.module.as_str() {
+            "assert" => &["that"],
+            "debug" => &["var"],
+            _ => &[],
+        };
+        for (key, node) in &self.task.arguments.options {
+            let name = template::lazy::value(key, context)?.to_string();
+            if verbatim.contains(&name.as_str()) {
+                continue;
+            }
+            let value = template::lazy::value(node, context)?;
+            if template::special::is_omit(&value) {
+                options.shift_remove(&name);
+                continue;
+            }
+            options.insert(name, template::resolve(&value).map_err(|error| error.at(&node.span))?);
+        }
+        if let Some(node) = &self.task.arguments.free_form {
+            let value = template::lazy::value(node, context)?;
+            options.insert("_raw_params".to_owned(), template::resolve(&value).map_err(|error| error.at(&node.span))?);
+        }
+        Ok(options)
+    }
+
+    /// `failed_when` and `changed_when`.
+    fn judge(&self, scope: &Scope, outcome: &mut Outcome, registered: &mut Map) -> Result<(), TemplateError> {
+        if matches!(outcome.verdict, Verdict::Skipped(_) | Verdict::Unknown(_)) {
+            return Ok(());
+        }
+        if let Some(node) = &self.task.failed_when {
+            let seen = self.with_result(scope, registered, outcome);
+            let failed = template::condition(node, &template::context(&seen))?;
+            match (&outcome.verdict, failed) {
+                (Verdict::Failed(_), false) => outcome.verdict = Verdict::Unchanged,
+                (Verdict::Failed(_), true) | (_, false) => {}
+                (_, true) => {
+                    let message = outcome.result.get("msg").and_then(Json::as_str).filter(|msg| !msg.is_empty());
+                    let message = message
+                        .map_or_else(|| "failed_when holds".to_owned(), |msg| format!("{msg} (failed_when holds)"));
+                    outcome.verdict = Verdict::Failed(Failure::new(message));
+                }
+            }
+            registered.insert("failed_when_result".to_owned(), json!(failed));
+            registered.insert("failed".to_owned(), json!(failed));
+        }
+        if let Some(node) = &self.task.changed_when {
+            let seen = self.with_result(scope, registered, outcome);
+            let changed = template::condition(node, &template::context(&seen))?;
+            if !matches!(outcome.verdict, Verdict::Failed(_)) {
+                outcome.verdict = if changed { Verdict::Changed } else { Verdict::Unchanged };
+            }
+            registered.insert("changed".to_owned(), json!(changed));
+        }
+        Ok(())
+    }
+
+    /// The scope with the result under the name it will be registered with.
+    fn with_result(&self, scope: &Scope, result: &Map, outcome: &Outcome) -> Scope {
+        match self.register_name() {
+            Some(name) => scope.over(Layer::from_iter([(Arc::from(name), Var::Data(self.value(result, outcome)))])),
+            None => scope.clone(),
+        }
+    }
+
+    fn register_name(&self) -> Option<&str> {
+        self.task.register.as_ref().and_then(Node::as_str)
+    }
+
+    /// A result as a value; in check mode, what a skipped command would have said is not known.
+    fn value(&self, result: &Map, outcome: &Outcome) -> Value {
+        let value = template::from_json(&Json::Object(result.clone()));
+        match &outcome.verdict {
+            Verdict::Unknown(reason) => template::special::partly_unknown(value, reason.clone()),
+            Verdict::Skipped(_) if self.run.settings.check && outcome.result.contains_key("_check_skipped") => {
+                template::special::partly_unknown(value, format!("what `{}` says is known after apply", self.info.name))
+            }
+            _ => value,
+        }
+    }
+
+    fn ignores(&self, context: &Value) -> bool {
+        self.task
+            .keyword("ignore_errors")
+            .is_some_and(|node| template::lazy::value(node, context).is_ok_and(|value| truthy(&value)))
+    }
+
+    fn end(&self, attempt: Attempt, scope: &Scope, context: &Value, private: bool, looped: bool) -> End {
+        let Attempt { outcome, mut result, mut effects, unreachable } = attempt;
+        if let Some(name) = self.register_name() {
+            let value = self.value(&result, &outcome);
+            effects.push(Effect::Set(Layer::from_iter([(Arc::from(name), Var::Data(value))])));
+        }
+        result.remove("_check_skipped");
+        let failed = matches!(outcome.verdict, Verdict::Failed(_));
+        let ignored = failed && unreachable.is_none() && self.ignores(context);
+        let mut report = result::report(&self.run, &outcome, &result, private);
+        if ignored {
+            report.status = Status::Ignored;
+        }
+        if unreachable.is_some() {
+            report.status = Status::Unreachable;
+        }
+        self.tell(report, looped);
+        let mut notify = Vec::new();
+        if matches!(outcome.verdict, Verdict::Changed)
+            && let Some(node) = &self.task.notify
+        {
+            names(node, &template::context(scope), &mut notify);
+        }
+        End { outcome, result, effects, notify, ignored, unreachable }
+    }
+
+    fn tell(&self, report: Report, looped: bool) {
+        let quiet = matches!(self.task.module.as_str(), "meta");
+        if quiet && matches!(report.status, Status::Ok | Status::Skipped) {
+            return;
+        }
+        let delegated_to = self.task.keyword("delegate_to").and_then(Node::as_str).map(str::to_owned);
+        self.run.events.emit(Event::Ended {
+            host: self.host.clone(),
+            task: self.info.clone(),
+            delegated_to,
+            looped,
+            report: Arc::new(report),
+        });
+    }
+}
+
+/// Why an attempt did not come to its action's end.
+enum Stopped {
+    Template(TemplateError),
+    Unreachable(Failure),
+}
+
+impl From<TemplateError> for Stopped {
+    fn from(error: TemplateError) -> Self {
+        Self::Template(error)
+    }
+}
+
+impl From<minijinja::Error> for Stopped {
+    fn from(error: minijinja::Error) -> Self {
+        Self::Template(error.into())
+    }
+}
+
+impl Attempt {
+    fn of(verdict: Verdict) -> Self {
+        let outcome = Outcome::new(verdict);
+        let result = result::registered(&outcome);
+        Self { outcome, result, effects: Vec::new(), unreachable: None }
+    }
+
+    fn skipped(reason: &str) -> Self {
+        Self::of(Verdict::Skipped(reason.to_owned()))
+    }
+
+    fn template(error: &TemplateError) -> Self {
+        if error.kind == Trouble::Unknown {
+            return Self::of(Verdict::Unknown(error.message.clone()));
+        }
+        let place = error.span.as_ref().map_or_else(String::new, |span| format!("{span}: "));
+        Self::of(Verdict::Failed(Failure::new(format!("{place}{}", error.message))))
+    }
+
+    fn unreachable(failure: Failure) -> Self {
+        let mut attempt = Self::of(Verdict::Failed(failure.clone()));
+        attempt.result.insert("unreachable".to_owned(), json!(true));
+        attempt.unreachable = Some(failure);
+        attempt
+    }
+}
+
+fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), TemplateError> {
+    for key in more.try_iter()? {
+        options.insert(key.to_string(), more.get_item(&key)?);
+    }
+    Ok(())
+}
+
+/// Handler names, each possibly a template; what cannot be rendered notifies nobody.
+fn names(node: &Node, context: &Value, found: &mut Vec<String>) {
+    match &node.shape {
+        Shape::List(items) => items.iter().for_each(|item| names(item, context, found)),
+        _ => {
+            let Ok(value) = template::lazy::value(node, context) else { return };
+            match value.try_iter() {
+                Ok(items) if value.as_str().is_none() => found.extend(items.map(|item| item.to_string())),
+                _ => found.push(value.to_string()),
+            }
+        }
+    }
+}
+
+/// The part of a condition that does not hold, as written.
+fn false_condition(node: &Node, context: &Value) -> Json {
+    match &node.shape {
+        Shape::List(items) => items
+            .iter()
+            .find(|item| matches!(template::condition(item, context), Ok(false)))
+            .map_or(Json::Null, |item| false_condition(item, context)),
+        _ => node.to_json(),
+    }
+}

@@ -1,0 +1,201 @@
+//! One attempt at a task on a host: what an action or module gets, and what it gives.
+
+use std::{path::PathBuf, sync::Arc};
+
+use indexmap::IndexMap;
+use minijinja::Value;
+
+use super::reach::Way;
+use crate::{
+    controller::{
+        compiler::{Batch, scope::search_path},
+        connection::{Endpoint, Stream},
+        event::{Event, TaskInfo},
+        playbook::{Item, Task},
+        state::Run,
+        template::{self, TemplateError},
+        variables::{Layer, Scope},
+    },
+    protocol::{Blob, Failure, Map, Outcome},
+};
+
+/// One attempt at a task on a host.
+pub struct Turn {
+    /// The run.
+    pub run: Arc<Run>,
+    /// The hosts of the play.
+    pub batch: Arc<Batch>,
+    /// The host the task is for.
+    pub host: String,
+    /// The task.
+    pub task: Arc<Task>,
+    /// The task, for events.
+    pub info: Arc<TaskInfo>,
+    /// What the task sees, loop variables included.
+    pub scope: Scope,
+    /// The same for templates.
+    pub context: Value,
+    /// Options by their names, rendered, as native values.
+    pub options: IndexMap<String, Value>,
+    /// How the host (or the one delegated to) is reached.
+    pub way: Way,
+    /// Variables for what runs on the host.
+    pub environment: IndexMap<String, String>,
+    /// Predict instead of doing.
+    pub check: bool,
+    /// Show differences.
+    pub diff: bool,
+    /// Why the host could not be reached, once an action has found that out.
+    pub unreachable: std::sync::Mutex<Option<Failure>>,
+}
+
+/// How an attempt ended, and what it means for the play.
+pub struct Done {
+    /// As of a module.
+    pub outcome: Outcome,
+    /// What it does to the play, besides.
+    pub effects: Vec<Effect>,
+}
+
+/// What an action does to the play.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// These items come next on this host.
+    Include {
+        /// What is included.
+        items: Arc<Vec<Item>>,
+        /// Handlers that come with it.
+        handlers: Vec<Item>,
+        /// Tells different inclusions apart.
+        key: String,
+    },
+    /// Variables at the level of `set_fact`.
+    Set(Layer),
+    /// Variables at the level of `include_vars`.
+    IncludeVars(Layer),
+    /// A host is added, or its groups and variables.
+    AddHost {
+        /// Its name.
+        name: String,
+        /// Its groups.
+        groups: Vec<String>,
+        /// Its variables.
+        variables: Map,
+    },
+    /// This host joins a group.
+    JoinGroup {
+        /// The group.
+        group: String,
+        /// Its parents.
+        parents: Vec<String>,
+    },
+    /// `meta`.
+    Meta(String),
+}
+
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, effects: Vec::new() }
+    }
+}
+
+impl Done {
+    /// A failure with a message.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Outcome::failed(message).into()
+    }
+
+    /// An outcome with one effect.
+    #[must_use]
+    pub fn with(outcome: Outcome, effect: Effect) -> Self {
+        Self { outcome, effects: vec![effect] }
+    }
+}
+
+impl Turn {
+    /// The options as JSON, `omit`ted ones gone.
+    ///
+    /// # Errors
+    /// When one has no JSON form.
+    pub fn json_options(&self) -> Result<Map, TemplateError> {
+        self.options.iter().map(|(name, value)| Ok((name.clone(), template::to_json(value)?))).collect()
+    }
+
+    /// An option as text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.options.get(name).filter(|value| !value.is_none()).map(ToString::to_string)
+    }
+
+    /// An option as a boolean.
+    #[must_use]
+    pub fn flag(&self, name: &str, default: bool) -> bool {
+        self.options.get(name).filter(|value| !value.is_none()).map_or(default, super::reach::truthy)
+    }
+
+    /// The file a relative name means: in the role's or play's `kind` folder, else beside the tasks.
+    ///
+    /// # Errors
+    /// Where it was looked for.
+    pub fn find_file(&self, kind: &str, name: &str) -> Result<PathBuf, Failure> {
+        let name = crate::remote::options::expand_path(
+            name,
+            |user| if user.is_none() { std::env::var("HOME").ok() } else { None },
+            |variable| std::env::var(variable).ok(),
+        );
+        let folders = search_path(&self.task, &self.batch.play.play.folder, kind);
+        template::files::find(&name, &folders).ok_or_else(|| {
+            let looked: Vec<String> = folders.iter().map(|folder| folder.join(&name).display().to_string()).collect();
+            Failure::new(format!("there is no file {name} on the controller"))
+                .hint(format!("looked for {}", looked.join(", ")))
+        })
+    }
+
+    /// Carries out a module on the host, for an action that prepares or follows it.
+    pub async fn module(&self, module: &str, options: Map, blobs: &[Blob]) -> Outcome {
+        match self.call(module, options, blobs).await {
+            super::module::Called::Outcome(outcome) => *outcome,
+            super::module::Called::Unreachable(failure) => {
+                *crate::controller::state::lock(&self.unreachable) = Some(failure.clone());
+                Outcome::new(crate::protocol::Verdict::Failed(failure))
+            }
+        }
+    }
+
+    /// Why the host could not be reached, if an action has found that out.
+    #[must_use]
+    pub fn lost(&self) -> Option<Failure> {
+        crate::controller::state::lock(&self.unreachable).clone()
+    }
+
+    /// Shows a line while the task runs.
+    pub fn progress(&self, text: impl Into<String>, amount: Option<(u64, u64)>) {
+        self.run.events.emit(Event::Progress {
+            host: self.host.clone(),
+            task: self.info.clone(),
+            text: text.into(),
+            amount,
+        });
+    }
+
+    /// A stream to a socket as the host sees it.
+    ///
+    /// # Errors
+    /// When the host cannot be reached or nobody listens.
+    pub async fn dial(&self, endpoint: &Endpoint) -> Result<Stream, Failure> {
+        let link = self.run.link(&self.way.host);
+        let mut link = link.lock().await;
+        let connection = self.way.connection(&self.run, &mut link).await.map_err(|lost| match lost {
+            super::reach::Lost::Unreachable(failure) | super::reach::Lost::Refused(failure) => failure,
+            super::reach::Lost::NoHelper(reason) => Failure::new(reason),
+        })?;
+        drop(link);
+        connection.dial(endpoint).await.map_err(|error| Failure { message: error.to_string(), hint: error.hint() })
+    }
+
+    /// A blob as the value of a module's option.
+    #[must_use]
+    pub fn blob(blob: &Blob) -> serde_json::Value {
+        serde_json::json!({ "sha256": blob.sha256, "size": blob.size })
+    }
+}

@@ -1,0 +1,234 @@
+//! Regular expressions and replacements as Python writes them, on top of an engine without look-around.
+
+use regex::bytes::{Captures, Regex, RegexBuilder};
+
+use crate::remote::Stop;
+
+/// How an expression meets line ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// `^` and `$` match at every line.
+    pub multi: bool,
+    /// `.` matches line ends too.
+    pub dot_all: bool,
+}
+
+/// Compiles an expression.
+///
+/// # Errors
+/// When it is none, or uses look-around or back-references, which names the expression.
+pub fn compile(pattern: &str, lines: Lines) -> Result<Regex, Stop> {
+    let translated = translate(pattern, lines.multi || is_multi_line(pattern));
+    let build = |unicode: bool| {
+        RegexBuilder::new(&translated)
+            .unicode(unicode)
+            .multi_line(lines.multi)
+            .dot_matches_new_line(lines.dot_all)
+            .build()
+    };
+    // Ignoring case is only known for ASCII.
+    build(true).or_else(|_| build(false)).map_err(|error| {
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        Stop::failed(format!("cannot use the regular expression {pattern}: {reason}"))
+            .hint("look-around such as (?=…) and (?<!…) and back-references such as \\1 inside an expression are not supported")
+    })
+}
+
+/// Whether the expression itself asks for `^` and `$` at every line.
+pub fn is_multi_line(pattern: &str) -> bool {
+    let flags = pattern.strip_prefix("(?").and_then(|rest| rest.split_once(')'));
+    flags.is_some_and(|(flags, _)| flags.chars().all(char::is_alphabetic) && flags.contains('m'))
+}
+
+/// Rewrites what Python and this engine write differently.
+fn translate(pattern: &str, multi: bool) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut rest = pattern;
+    let mut in_class = false;
+    while let Some(character) = rest.chars().next() {
+        rest = &rest[character.len_utf8()..];
+        match character {
+            '\\' => {
+                let Some(escaped) = rest.chars().next() else {
+                    out.push('\\');
+                    break;
+                };
+                rest = &rest[escaped.len_utf8()..];
+                match escaped {
+                    'Z' if !in_class => out.push_str("\\z"),
+                    '<' | '>' => out.push(escaped),
+                    other => out.extend(['\\', other]),
+                }
+            }
+            '[' if in_class => out.push_str("\\["),
+            '[' => {
+                in_class = true;
+                out.push('[');
+                if let Some(after) = rest.strip_prefix('^') {
+                    out.push('^');
+                    rest = after;
+                }
+                if let Some(after) = rest.strip_prefix(']') {
+                    out.push_str("\\]");
+                    rest = after;
+                }
+            }
+            ']' => {
+                in_class = false;
+                out.push(']');
+            }
+            '&' | '~' if in_class => out.extend(['\\', character]),
+            // Without multi-line mode it also matches before a line end that is the last character.
+            '$' if !in_class && !multi => out.push_str("(?:\\n?\\z)"),
+            '{' if !in_class => match repetition(rest) {
+                Some((minimum, after)) => {
+                    out.push('{');
+                    out.push_str(minimum);
+                    rest = after;
+                }
+                None => out.push_str("\\{"),
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// Whether what follows a brace makes it a repetition; a missing minimum is zero.
+fn repetition(rest: &str) -> Option<(&'static str, &str)> {
+    let inner = &rest[..rest.find('}')?];
+    let (minimum, maximum) = inner.split_once(',').map_or((inner, None), |(low, high)| (low, Some(high)));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(minimum) || !maximum.is_none_or(digits) || inner.is_empty() || inner == "," {
+        return None;
+    }
+    Some((if minimum.is_empty() { "0" } else { "" }, rest))
+}
+
+/// A replacement with references to groups.
+#[derive(Clone, Debug)]
+pub struct Replacement(Vec<Part>);
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Group(usize),
+}
+
+impl Replacement {
+    /// Reads `\1`, `\g<1>`, `\g<name>` and the usual escapes.
+    ///
+    /// # Errors
+    /// A reference to a group that the expression does not have, or an escape that means nothing.
+    pub fn read(text: &str, expression: &Regex) -> Result<Self, Stop> {
+        let bad = |what: &str| Stop::failed(format!("cannot use the replacement {text}: {what}"));
+        let group = |name: &str| {
+            let number = name.parse().ok().or_else(|| expression.capture_names().position(|known| known == Some(name)));
+            number
+                .filter(|number| *number < expression.captures_len())
+                .ok_or_else(|| bad(&format!("the expression has no group {name}")))
+        };
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('\\') {
+            literal.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            let Some(escaped) = rest.chars().next() else { return Err(bad("it ends with a backslash")) };
+            let mut reference = None;
+            if let Some(after) = rest.strip_prefix("g<") {
+                let (name, after) = after.split_once('>').ok_or_else(|| bad("missing >, unterminated name"))?;
+                reference = Some(group(name)?);
+                rest = after;
+            } else if ('1'..='9').contains(&escaped) {
+                let end = rest.bytes().take(2).take_while(u8::is_ascii_digit).count();
+                reference = Some(group(&rest[..end])?);
+                rest = &rest[end..];
+            } else {
+                rest = &rest[escaped.len_utf8()..];
+                match escaped {
+                    'n' => literal.push('\n'),
+                    't' => literal.push('\t'),
+                    'r' => literal.push('\r'),
+                    'a' => literal.push('\x07'),
+                    'f' => literal.push('\x0c'),
+                    'v' => literal.push('\x0b'),
+                    '0' => literal.push('\0'),
+                    '\\' => literal.push('\\'),
+                    letter if letter.is_ascii_alphabetic() => return Err(bad(&format!("bad escape \\{letter}"))),
+                    other => literal.extend(['\\', other]),
+                }
+            }
+            if let Some(number) = reference {
+                parts.push(Part::Text(std::mem::take(&mut literal)));
+                parts.push(Part::Group(number));
+            }
+        }
+        literal.push_str(rest);
+        parts.push(Part::Text(literal));
+        Ok(Self(parts))
+    }
+
+    /// The text for one match; groups that took no part are empty.
+    pub fn expand(&self, captures: &Captures<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => out.extend_from_slice(text.as_bytes()),
+                Part::Group(number) => {
+                    out.extend_from_slice(captures.get(*number).map_or(&[][..], |found| found.as_bytes()));
+                }
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        compile(pattern, Lines::default()).unwrap().is_match(text.as_bytes())
+    }
+
+    #[test]
+    fn python_spellings_are_understood() {
+        assert!(matches("^foo$", "foo\n"));
+        assert!(matches("^$", "\n"));
+        assert!(!matches("^$", "foo\n"));
+        assert!(!matches("^foo$", "foo bar\n"));
+        assert!(matches(r"^\s*#?\s*Port\b", "# Port 22\n"));
+        assert!(matches("(?i)^PORT", "port 22"));
+        assert!(matches(r"[[a]x", "[x"));
+        assert!(matches(r"^[^]]x\Z", "ax"));
+        assert!(matches(r"{{ x }}\${HOME}", "{{ x }}${HOME}"));
+        assert!(matches("^a{,2}$", "aa"));
+        assert!(matches(r"\<b\>", "<b>"));
+        assert!(matches(r"a\/b\-c\ d", "a/b-c d"));
+        assert!(matches("(?m)^b$", "a\nb\nc"));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_named() {
+        for pattern in ["(?=x)y", "(?<!a)b", r"(a)\1"] {
+            match compile(pattern, Lines::default()) {
+                Err(Stop::Failed(failure, _)) => assert!(failure.message.contains(pattern), "{}", failure.message),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn replacements_refer_to_groups() {
+        let expression = compile(r"(?P<key>\w+)=(\w*)", Lines::default()).unwrap();
+        let captures = expression.captures(b"a=b").unwrap();
+        let expand =
+            |text: &str| String::from_utf8(Replacement::read(text, &expression).unwrap().expand(&captures)).unwrap();
+        assert_eq!(expand(r"\2=\g<key>\g<1>0\n\.\\"), "b=aa0\n\\.\\");
+        assert_eq!(expand("$1 ${key}"), "$1 ${key}");
+        assert!(Replacement::read(r"\3", &expression).is_err());
+        assert!(Replacement::read(r"\q", &expression).is_err());
+    }
+}
