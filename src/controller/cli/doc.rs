@@ -5,12 +5,13 @@ use clap::Args;
 use super::{Context, Exit, Problem};
 use crate::{
     controller::{
+        actions,
         report::Paint,
         source::{Diagnostic, suggest},
     },
     remote::{
         Kind, OptionSpec,
-        modules::{CATALOG, find},
+        modules::{self, short_name},
     },
 };
 
@@ -31,31 +32,60 @@ impl Doc {
             context.screen.write(&list(paint));
             return Exit::Ok;
         };
-        if let Some(entry) = find(name) {
-            context.screen.write(&page(entry.name, entry.doc, &(entry.spec)(), paint));
+        let pages = pages();
+        let short = short_name(name);
+        if let Some(found) = pages.iter().find(|page| page.name == short) {
+            context.screen.write(&found.text(paint));
             return Exit::Ok;
         }
         let mut finding = Diagnostic::bare(format!("there is no module `{name}`"));
-        if let Some(close) = suggest(name, CATALOG.iter().map(|entry| entry.name)) {
+        if let Some(close) = suggest(short, pages.iter().map(|page| page.name)) {
             finding = finding.hint(format!("did you mean `{close}`?"));
         }
         context.stop(Problem::from(finding.hint("`deployer doc` lists all modules")))
     }
 }
 
+/// A module or action, as its users see it.
+struct Page {
+    name: &'static str,
+    doc: &'static str,
+    spec: fn() -> Vec<OptionSpec>,
+}
+
+impl Page {
+    fn text(&self, paint: Paint) -> String {
+        page(self.name, self.doc, &(self.spec)(), paint)
+    }
+}
+
+/// All there are, by name. Where an action prepares what a module does, the module has the manual.
+fn pages() -> Vec<Page> {
+    let of_modules = modules::CATALOG.iter().map(|entry| Page { name: entry.name, doc: entry.doc, spec: entry.spec });
+    let mut pages: Vec<Page> = of_modules.collect();
+    for action in actions::CATALOG {
+        if !pages.iter().any(|page| page.name == action.name) {
+            pages.push(Page { name: action.name, doc: action.doc, spec: action.spec });
+        }
+    }
+    pages.sort_unstable_by_key(|page| page.name);
+    pages
+}
+
 /// Every module with the first sentence of its manual.
 fn list(paint: Paint) -> String {
-    let mut entries: Vec<(&str, &str)> = CATALOG.iter().map(|entry| (entry.name, entry.doc)).collect();
-    entries.sort_unstable_by_key(|(name, _)| *name);
+    let entries: Vec<(&str, &str)> = pages().iter().map(|page| (page.name, page.doc)).collect();
     let width = entries.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let line =
         |(name, doc): &(&str, &str)| format!("{}  {}\n", paint.heading(&format!("{name:<width$}")), summary(doc));
     entries.iter().map(line).collect()
 }
 
-/// The first paragraph as one line.
+/// The first sentence as one line.
 fn summary(doc: &str) -> String {
-    doc.trim().lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect::<Vec<_>>().join(" ")
+    let paragraph: Vec<&str> = doc.trim().lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let paragraph = paragraph.join(" ");
+    paragraph.split_once(". ").map_or(paragraph.clone(), |(first, _)| format!("{first}."))
 }
 
 fn page(name: &str, doc: &str, spec: &[OptionSpec], paint: Paint) -> String {
@@ -129,14 +159,14 @@ mod tests {
     #[test]
     fn every_module_is_listed_with_its_first_sentence() {
         let text = list(PLAIN);
-        assert_eq!(text.lines().count(), CATALOG.len());
+        assert_eq!(text.lines().count(), pages().len());
+        assert!(text.lines().any(|line| line.starts_with("debug ")) && text.matches("\ncopy ").count() == 1, "{text}");
         assert!(text.lines().any(|line| line.starts_with("ping ") && line.contains("Answers `pong`")), "{text}");
     }
 
     #[test]
     fn a_page_shows_options_example_and_returns() {
-        let entry = find("ansible.builtin.ping").unwrap();
-        let text = page(entry.name, entry.doc, &(entry.spec)(), PLAIN);
+        let text = pages().into_iter().find(|page| page.name == "ping").unwrap().text(PLAIN);
         let expected = "\
 ping
 
