@@ -19,6 +19,8 @@ use crate::{
 const NAME_COLUMNS: usize = 26;
 /// Failures named in the last words; the others are above.
 const TROUBLES_SHOWN: usize = 5;
+/// What commands that fail have for a message; their last words say more.
+const NO_MESSAGE: &str = "non-zero return code";
 /// `set_stats` without `per_host`.
 const RUN: &str = "_run";
 
@@ -34,7 +36,12 @@ impl Trouble {
     pub(super) fn new(host: &str, task: &TaskInfo, report: &Report) -> Self {
         let block = Block { host, delegated_to: None, task, item: None, report };
         let message = clean(&failure::message(&block));
-        let message = message.lines().next().unwrap_or_default().to_owned();
+        let mut message = message.lines().next().unwrap_or_default().to_owned();
+        let stderr = report.result.get("stderr").and_then(Json::as_str).map(clean).unwrap_or_default();
+        let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+        if let Some(last) = last.filter(|_| message == NO_MESSAGE) {
+            message = format!("{message}: {}", last.trim());
+        }
         Self { host: host.to_owned(), task: clean(&title(task)), place: task.place.clone(), message }
     }
 }
@@ -86,14 +93,21 @@ impl Recap<'_> {
         let lost: Vec<String> =
             self.hosts.iter().filter(|(_, tally)| bad(tally)).map(|(host, _)| host.clone()).collect();
         if !lost.is_empty() {
-            let of = if self.hosts.len() > 1 { format!(" ({} of {hosts})", lost.len()) } else { String::new() };
+            let of =
+                if self.hosts.len() > lost.len() { format!(" ({} of {hosts})", lost.len()) } else { String::new() };
             let mut lines =
                 vec![paint.status(Status::Failed, &format!("Failed after {time} on {}{of}:", names(&lost)))];
-            let real = self.troubles.iter().filter(|trouble| lost.contains(&trouble.host));
-            let real: Vec<&Trouble> = real.collect();
-            for trouble in real.iter().take(TROUBLES_SHOWN) {
-                lines.push(format!("  {}: {} ({})", trouble.host, trouble.task, paint.dim(&trouble.place)));
-                lines.push(indent(&trouble.message, "    "));
+            // Hosts that failed the same way stand together, in the order of the recap.
+            let mut real: IndexMap<(&str, &str, &str), Vec<String>> = IndexMap::new();
+            for host in &lost {
+                for trouble in self.troubles.iter().filter(|trouble| trouble.host == *host) {
+                    let what = (trouble.task.as_str(), trouble.place.as_str(), trouble.message.as_str());
+                    real.entry(what).or_default().push(host.clone());
+                }
+            }
+            for ((task, place, message), hosts) in real.iter().take(TROUBLES_SHOWN) {
+                lines.push(format!("  {}: {task} ({})", names(hosts), paint.dim(place)));
+                lines.push(indent(message, "    "));
             }
             if real.len() > TROUBLES_SHOWN {
                 lines.push(format!("  and {} more, see above", real.len() - TROUBLES_SHOWN));

@@ -170,6 +170,22 @@ fn equal_lines_of_many_hosts_become_one() {
 }
 
 #[test]
+fn equal_failures_of_many_hosts_are_told_once() {
+    let names: Vec<String> = (1..=12).map(|number| format!("web{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let list = task(1, "List", "command", None);
+    let bad = Tally { failed: 1, ..Tally::default() };
+    let mut events = vec![play(&names), Event::TaskStarted { task: Arc::clone(&list) }];
+    events.extend(names.iter().rev().map(|host| {
+        let stderr = if *host == "web7" { "ls: denied" } else { "ls: no such file" };
+        let result = json!({"msg": "non-zero return code", "rc": 2, "stderr": stderr});
+        ended(host, &list, report(Status::Failed, result))
+    }));
+    events.push(recap(&names.iter().map(|host| (*host, bad)).collect::<Vec<_>>(), false, json!({})));
+    insta::assert_snapshot!(screen(0, &events));
+}
+
+#[test]
 fn verbose_runs_show_places_reasons_and_results() {
     let uptime = task(1, "Uptime", "command", None);
     let mut skipped = report(Status::Skipped, json!({}));
