@@ -80,3 +80,28 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
+
+#[test]
+fn a_run_is_shown_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let playbook = |name: &str, task: &str| {
+        let path = folder.path().join(name);
+        let text =
+            format!("- name: Greet\n  hosts: all\n  gather_facts: false\n  tasks:\n    - name: One\n      {task}\n");
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (good, bad) = (playbook("good.yaml", "debug: {msg: hello}"), playbook("bad.yaml", "fail: {msg: no luck}"));
+    let (code, out, error) = deployer(&["run", &good, "-i", "web1,", "-c", "local"]);
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert!(out.contains("PLAY [Greet] ***") && out.contains("\nok: [web1] => hello\n"), "{out}");
+    assert!(!out.contains('\u{1b}'), "{out:?}");
+    let (code, out, _) = deployer(&["run", &bad, "-i", "web1,", "-c", "local"]);
+    assert_eq!(code, Some(2));
+    let place = format!("where    {bad}:5:7\n");
+    assert!(out.contains("fatal: [web1]: FAILED!\n  no luck\n") && out.contains(&place), "{out}");
+    let (code, out, _) = deployer(&["run", &good, "-i", "web1,", "-c", "local", "--output", "json"]);
+    let events: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
+    assert_eq!((code, names), (Some(0), vec!["play_started", "task_started", "ended", "recap"]));
+}

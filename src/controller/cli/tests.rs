@@ -250,7 +250,8 @@ fn vaults_are_edited_and_nothing_plain_stays_behind() {
     assert_eq!(vault("view").1, "more\nmore\n");
     assert!(std::fs::read_to_string(&file).unwrap().starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n"));
     let copy = std::fs::read_to_string(&seen).unwrap();
-    assert!(copy.trim().ends_with(".yaml") && !std::path::Path::new(copy.trim()).exists(), "{copy}");
+    let copy = std::path::Path::new(copy.trim());
+    assert!(copy.extension().is_some_and(|end| end == "yaml") && !copy.exists(), "{}", copy.display());
     desk.environment[0].1 = "false".to_owned();
     assert_eq!(desk.deployer(&["vault".to_owned(), "edit".to_owned()], &with).0, Exit::Error);
 }
