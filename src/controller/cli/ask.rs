@@ -31,6 +31,10 @@ impl Person {
     fn question(&self, text: &str, echo: bool) -> Option<Secret> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let answer = self.screen.suspend(|| if echo { visible(text) } else { hidden(text) });
+        if answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            // Hidden input swallows the signal of Ctrl-C, which is meant for the run.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT);
+        }
         answer.ok().map(Secret::new)
     }
 }

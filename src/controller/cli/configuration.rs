@@ -67,10 +67,10 @@ impl Configuration {
         })
     }
 
-    /// The user's home.
+    /// A variable of the environment; an empty one is none.
     #[must_use]
-    pub fn home(&self) -> Option<PathBuf> {
-        (self.environment)("HOME").filter(|home| !home.is_empty()).map(PathBuf::from)
+    pub fn variable(&self, name: &str) -> Option<String> {
+        (self.environment)(name).filter(|value| !value.is_empty())
     }
 }
 
@@ -144,7 +144,9 @@ fn find(environment: &Environment, directory: &Path, warnings: &mut Vec<String>)
     if let Some(path) = environment("ANSIBLE_CONFIG").filter(|path| !path.is_empty()) {
         let path = directory.join(expand_home(&path));
         let path = if path.is_dir() { path.join("ansible.cfg") } else { path };
-        return path.is_file().then_some(path);
+        if path.is_file() {
+            return Some(path);
+        }
     }
     let here = directory.join("ansible.cfg");
     if here.is_file() {
@@ -219,7 +221,8 @@ mod tests {
         let text = "# comment\n[defaults]\nforks = 7 ; few\nRoles_Path = roles:~/r\n[diff]\nalways: yes\n";
         std::fs::write(directory.path().join("ansible.cfg"), text).unwrap();
         let plain = Configuration::load(environment(&[]), directory.path()).unwrap();
-        let forks = |found: &Configuration| found.get(&["ANSIBLE_FORKS"], "defaults", "forks").unwrap().number::<usize>();
+        let forks =
+            |found: &Configuration| found.get(&["ANSIBLE_FORKS"], "defaults", "forks").unwrap().number::<usize>();
         assert_eq!(forks(&plain).unwrap(), 7);
         assert!(plain.get(&[], "diff", "always").unwrap().boolean().unwrap());
         assert_eq!(plain.get(&[], "defaults", "roles_path").unwrap().paths(':')[0], directory.path().join("roles"));

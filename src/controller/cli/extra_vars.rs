@@ -27,7 +27,7 @@ pub fn parse(text: &str, secrets: &Keyring, diagnostics: &mut Diagnostics) -> Op
     words(&file).map_err(|finding| diagnostics.push(finding)).ok()
 }
 
-/// `key: value` lines. Ansible takes YAML only as a flow mapping; words never have a colon before the first `=`.
+/// Whether it is `key: value` lines, which Ansible takes in files only. Words never have a colon before the first `=`.
 fn is_yaml(text: &str) -> bool {
     let first = text.split_whitespace().next().unwrap_or_default();
     first.ends_with(':') && !first.contains('=')
@@ -49,7 +49,8 @@ fn words(file: &Arc<SourceFile>) -> Result<Node, Diagnostic> {
     let text = file.text.as_str();
     let mut entries: Vec<(Node, Node)> = Vec::new();
     for (start, end) in split(text).map_err(|at| {
-        Diagnostic::error(&Span::at(file, at, text.len()), "this quote is never closed").hint("close it, or use JSON: -e '{\"name\": \"value\"}'")
+        Diagnostic::error(&Span::at(file, at, text.len()), "this quote is never closed")
+            .hint("close it, or use JSON: -e '{\"name\": \"value\"}'")
     })? {
         let word = &text[start..end];
         let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.is_empty()) else {
@@ -170,7 +171,9 @@ mod tests {
         std::fs::write(&path, "port: 80\n").unwrap();
         assert_eq!(json(&format!("@{}", path.display())), r#"{"port":80}"#);
         std::fs::write(&path, "- port\n").unwrap();
-        assert!(json(&format!("@{}", path.display())).contains("variables are a mapping of names to values, not a list"));
+        assert!(
+            json(&format!("@{}", path.display())).contains("variables are a mapping of names to values, not a list")
+        );
         assert!(json("./vars.yaml").contains("-e @./vars.yaml"));
         assert!(json("@/nowhere/vars.yaml").contains("/nowhere/vars.yaml"));
     }

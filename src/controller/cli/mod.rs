@@ -1,15 +1,23 @@
 //! The command line: one file per command, settings resolved once, exit codes.
 
-pub mod ask;
-pub mod configuration;
+mod ask;
+mod completions;
+mod configuration;
+mod doc;
+mod editor;
 mod engine;
 mod exit;
-pub mod extra_vars;
+mod extra_vars;
 mod interrupt;
+mod inventory;
 mod options;
 mod run;
 mod secrets;
 mod settings;
+mod vault;
+
+#[cfg(test)]
+mod tests;
 
 use clap::{Parser, Subcommand};
 
@@ -25,7 +33,7 @@ use configuration::Configuration;
 
 /// Brings hosts to the state that playbooks describe: Ansible's syntax, over SSH, nothing to install on the hosts.
 #[derive(Parser, Debug)]
-#[command(name = "deployer", version, arg_required_else_help = true, after_help = exit::HELP)]
+#[command(name = "deployer", version, arg_required_else_help = true, max_term_width = 110, after_help = exit::HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,6 +44,16 @@ enum Command {
     /// Bring hosts to the state that playbooks describe
     #[command(after_help = format!("{}\n\n{}", run::EXAMPLES, exit::HELP))]
     Run(Box<run::Run>),
+    /// Show hosts, groups and variables
+    Inventory(Box<inventory::Inventory>),
+    /// Read and write encrypted files and values
+    #[command(after_help = vault::EXAMPLES)]
+    Vault(Box<vault::Vault>),
+    /// Show modules and their options
+    Doc(doc::Doc),
+    /// Print a script that makes the shell complete commands and flags
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Completions),
 }
 
 /// What every command works with.
@@ -60,6 +78,8 @@ pub enum Problem {
     Wrong(Diagnostics),
     /// Something outside went wrong.
     World(String),
+    /// The user gave up.
+    Interrupted,
 }
 
 impl From<Diagnostic> for Problem {
@@ -86,7 +106,8 @@ impl Context {
     /// # Errors
     /// When `ansible.cfg` is wrong.
     pub fn of_process() -> Result<Self, Problem> {
-        let directory = std::env::current_dir().map_err(|error| Problem::World(format!("no current folder: {error}")))?;
+        let directory =
+            std::env::current_dir().map_err(|error| Problem::World(format!("no current folder: {error}")))?;
         let configuration = Configuration::load(Box::new(|name| std::env::var(name).ok()), &directory)?;
         let flag = |variables: &[&str], key: &str| -> Result<bool, Diagnostic> {
             configuration.get(variables, "defaults", key).map_or(Ok(false), |setting| setting.boolean())
@@ -112,14 +133,22 @@ impl Context {
     /// Asks for a password.
     fn ask(&self, text: &str) -> Result<Secret<String>, Problem> {
         let answer = self.screen.suspend(|| (self.prompt)(text));
-        answer.map(Secret::new).map_err(|error| {
-            Problem::World(format!("cannot ask for a password ({}): {error}", text.trim_end_matches([':', ' '])))
+        answer.map(Secret::new).map_err(|error| match error.kind() {
+            std::io::ErrorKind::Interrupted => Problem::Interrupted,
+            _ => Problem::World(format!("cannot ask for a password ({}): {error}", text.trim_end_matches([':', ' ']))),
         })
     }
 
     /// Says something on standard error.
     fn complain(&self, text: &str) {
         self.screen.suspend(|| complain(text));
+    }
+
+    /// Shows findings that do not stop anything.
+    fn warn(&self, diagnostics: &Diagnostics) {
+        if !diagnostics.found.is_empty() {
+            self.complain(&render(diagnostics, self.colour));
+        }
     }
 
     /// Ends with a problem.
@@ -138,6 +167,10 @@ impl Cli {
     pub async fn execute(&self, context: &Context, engine: &impl Engine) -> Exit {
         match &self.command {
             Command::Run(run) => run.execute(context, engine).await,
+            Command::Inventory(inventory) => inventory.execute(context),
+            Command::Vault(vault) => vault.execute(context),
+            Command::Doc(doc) => doc.execute(context),
+            Command::Completions(completions) => completions.execute(context),
         }
     }
 }
@@ -146,6 +179,7 @@ impl Cli {
 pub fn show(problem: Problem, colour: bool) -> Exit {
     let (diagnostics, exit) = match problem {
         Problem::Wrong(diagnostics) => (diagnostics, Exit::Usage),
+        Problem::Interrupted => return Exit::Interrupted,
         Problem::World(text) => (Diagnostics { found: vec![Diagnostic::bare(text)] }, Exit::Error),
     };
     complain(&render(&diagnostics, colour));

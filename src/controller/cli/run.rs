@@ -10,19 +10,19 @@ use super::{
     options::{HostOptions, VariableOptions},
     settings,
 };
-use crate::controller::report::{Format, Report, Screen, renderer};
+use crate::controller::report::{Format, Screen, Sink, renderer};
 
 /// Examples, below the flags.
 pub const EXAMPLES: &str = "\
 Examples:
-  deployer run site.yaml -i hosts.yaml                     bring all hosts to the state of site.yaml
-  deployer run site.yaml -i hosts.yaml --check --diff      look first: what would change, line by line
-  deployer run site.yaml -i hosts.yaml -l web1 -t config   one host, tasks tagged `config`
-  deployer run site.yaml -i web1,web2, -u admin -b -K      a list of hosts, sudo with a password
+  deployer run site.yaml -i hosts.yaml                    bring all hosts to the described state
+  deployer run site.yaml -i hosts.yaml --check --diff     look first: what would change
+  deployer run site.yaml -i hosts.yaml -l web1 -t config  one host, tasks tagged `config`
+  deployer run site.yaml -i web1,web2, -u admin -b -K     a list of hosts, sudo with a password
   deployer run site.yaml -i hosts.yaml -e port=8080 -e @secrets.yaml
 
-Flags win over ANSIBLE_* variables, these over ansible.cfg ($ANSIBLE_CONFIG, ./ansible.cfg, ~/.ansible.cfg,
-/etc/ansible/ansible.cfg). NO_COLOR and CI make the output plain; DEPLOYER_LOG=debug logs to standard error.";
+Flags win over ANSIBLE_* variables, and these over ansible.cfg, found where Ansible finds it.
+NO_COLOR and CI make the output plain; DEPLOYER_LOG=debug logs to standard error.";
 
 /// Flags of `run`.
 #[derive(Args, Clone, Debug, Default)]
@@ -99,7 +99,13 @@ pub struct Run {
     pub ask_pass: bool,
 
     /// Read that password from a file
-    #[arg(long, value_name = "FILE", alias = "conn-pass-file", conflicts_with = "ask_pass", help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        alias = "conn-pass-file",
+        conflicts_with = "ask_pass",
+        help_heading = "Connection"
+    )]
     pub connection_password_file: Option<PathBuf>,
 
     /// How hosts are reached: `ssh` or `local` [default: ssh]
@@ -139,15 +145,28 @@ pub struct Run {
     pub ask_become_pass: bool,
 
     /// Read that password from a file
-    #[arg(long, value_name = "FILE", alias = "become-pass-file", conflicts_with = "ask_become_pass", help_heading = "Privileges")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        alias = "become-pass-file",
+        conflicts_with = "ask_become_pass",
+        help_heading = "Privileges"
+    )]
     pub become_password_file: Option<PathBuf>,
 
     /// Show more: results (-v), connections (-vv), everything (-vvv)
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
 
-    /// How the run is shown
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", help_heading = "Output")]
+    /// How the run is shown: `terminal` for people, `json` for machines (one object per line and event)
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help_heading = "Output"
+    )]
     pub output: Format,
 }
 
@@ -180,20 +199,28 @@ impl Run {
             };
         }
         let screen: Screen = context.screen.clone();
-        let report = Report::new(renderer(self.output, screen.clone(), settings.verbosity));
-        let run = engine.run(settings, Person::find(screen), report.events());
+        if let Some(file) = context.configuration.file.as_ref().filter(|_| settings.verbosity > 0)
+            && self.output == Format::Terminal
+        {
+            screen.line(&screen.paint().dim(&format!("Using {} as config file", file.display())));
+        }
+        let sink = Sink::new(renderer(self.output, screen.clone(), settings.verbosity));
+        let run = engine.run(settings, Person::find(screen), sink.events());
         let ended = tokio::select! {
+            biased;
             ended = run => Some(ended),
             () = super::interrupt::wait() => None,
         };
-        report.finish();
+        sink.finish();
         match ended {
             Some(Ok(summary)) if summary.unreachable => Exit::Unreachable,
             Some(Ok(summary)) if summary.failed => Exit::Failed,
             Some(Ok(_)) => Exit::Ok,
             Some(Err(diagnostics)) => context.stop(Problem::Wrong(diagnostics)),
             None => {
-                context.complain("Interrupted. The task that was running may be half done; run the same command again to go on.");
+                context.complain(
+                    "Interrupted. The task that was running may be half done; run the same command again to go on.",
+                );
                 Exit::Interrupted
             }
         }

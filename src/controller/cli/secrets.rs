@@ -64,8 +64,8 @@ pub fn login(run: &Run, context: &Context) -> Result<(Password, Password), Probl
         path(&run.connection_password_file, "ANSIBLE_CONNECTION_PASSWORD_FILE", "connection_password_file");
     let become_file = path(&run.become_password_file, "ANSIBLE_BECOME_PASSWORD_FILE", "become_password_file");
     let ask_pass = run.ask_pass || flag(context, "ANSIBLE_ASK_PASS", "defaults", "ask_pass")?;
-    let ask_become = run.ask_become_pass
-        || flag(context, "ANSIBLE_BECOME_ASK_PASS", "privilege_escalation", "become_ask_pass")?;
+    let ask_become =
+        run.ask_become_pass || flag(context, "ANSIBLE_BECOME_ASK_PASS", "privilege_escalation", "become_ask_pass")?;
     let password = match connection_file {
         Some(path) if !run.ask_pass => Some(read(&path)?),
         _ if ask_pass => Some(context.ask("SSH password: ")?),
@@ -74,7 +74,8 @@ pub fn login(run: &Run, context: &Context) -> Result<(Password, Password), Probl
     let become_password = match become_file {
         Some(path) if !run.ask_become_pass => Some(read(&path)?),
         _ if ask_become => {
-            let text = if password.is_some() { "BECOME password [default: the SSH password]: " } else { "BECOME password: " };
+            let text =
+                if password.is_some() { "BECOME password [default: the SSH password]: " } else { "BECOME password: " };
             let answer = context.ask(text)?;
             if answer.expose().is_empty() { password.clone() } else { Some(answer) }
         }
@@ -90,7 +91,8 @@ fn flag(context: &Context, variable: &str, section: &str, key: &str) -> Result<b
     }
 }
 
-fn bytes(password: &Secret<String>) -> Secret<Vec<u8>> {
+/// A typed password as the vault takes it.
+pub(super) fn bytes(password: &Secret<String>) -> Secret<Vec<u8>> {
     Secret::new(password.expose().as_bytes().to_vec())
 }
 

@@ -43,6 +43,7 @@ pub fn resolve(run: &Run, context: &Context) -> Result<Settings, Problem> {
     if wrong.has_errors() {
         return Err(Problem::Wrong(wrong));
     }
+    context.warn(&wrong);
     if !run.lists() {
         let (password, become_password) = secrets::login(run, context)?;
         settings.password = password;
@@ -79,8 +80,9 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
         text(&["ANSIBLE_SSH_EXTRA_ARGS"], "ssh_connection", "ssh_extra_args"),
     ];
     let connection_args: Vec<String> = connection_args.into_iter().flatten().collect();
-    let host_keys = get(&["ANSIBLE_SSH_HOST_KEY_CHECKING", "ANSIBLE_HOST_KEY_CHECKING"], "ssh_connection", "host_key_checking")
-        .or_else(|| get(&[], "defaults", "host_key_checking"));
+    let host_keys =
+        get(&["ANSIBLE_SSH_HOST_KEY_CHECKING", "ANSIBLE_HOST_KEY_CHECKING"], "ssh_connection", "host_key_checking")
+            .or_else(|| get(&[], "defaults", "host_key_checking"));
     let forks = run.forks.or_else(|| checked.number(get(&["ANSIBLE_FORKS"], "defaults", "forks")));
     if forks == Some(0) {
         checked.wrong.push(Diagnostic::bare("forks must be at least 1"));

@@ -89,6 +89,18 @@ impl Inventory {
         self.host_indexes(index).into_iter().map(|index| &self.hosts[index]).collect()
     }
 
+    /// The groups right below a group, in the order written.
+    #[must_use]
+    pub fn children_of(&self, group: &str) -> Vec<&Group> {
+        self.group(group).map(|group| group.children.iter().map(|index| &self.groups[*index]).collect()).unwrap_or_default()
+    }
+
+    /// The hosts that a group names itself, in the order written.
+    #[must_use]
+    pub fn own_hosts_of(&self, group: &str) -> Vec<&Host> {
+        self.group(group).map(|group| group.hosts.iter().map(|index| &self.hosts[*index]).collect()).unwrap_or_default()
+    }
+
     pub(super) fn host_indexes(&self, group: usize) -> IndexSet<usize> {
         let mut hosts = IndexSet::new();
         let mut seen = IndexSet::from([group]);

@@ -18,8 +18,17 @@ impl JsonLines {
 
 impl Renderer for JsonLines {
     fn event(&mut self, event: &Event) {
-        match serde_json::to_string(event) {
-            Ok(line) => self.screen.line(&line),
+        let line = serde_json::to_value(event).and_then(|mut line| {
+            // Results hold what `register` keeps; what went wrong and what to do is said beside them.
+            if let Event::Ended { report, .. } | Event::Item { report, .. } = event
+                && let Some(failure) = &report.failure
+            {
+                line["report"]["failure"] = serde_json::to_value(failure)?;
+            }
+            Ok(line)
+        });
+        match line {
+            Ok(line) => self.screen.line(&line.to_string()),
             Err(error) => tracing::error!(%error, ?event, "an event cannot be written as JSON"),
         }
     }
@@ -30,7 +39,35 @@ impl Renderer for JsonLines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::report::screen::Shown;
+    use crate::{
+        controller::{
+            event::{Report, Status, TaskInfo},
+            report::screen::Shown,
+        },
+        protocol::{Failure, Json},
+    };
+    use std::sync::Arc;
+
+    #[test]
+    fn failures_say_what_to_do() {
+        let (screen, shown) = Shown::screen();
+        let task = TaskInfo {
+            id: 1,
+            name: "Ping".to_owned(),
+            module: "ping".to_owned(),
+            role: None,
+            place: "site.yml:1:1".to_owned(),
+            handler: false,
+        };
+        let failure = Some(Failure::new("boom").hint("do not crash"));
+        let (reason, diffs, warnings) = (None, Vec::new(), Vec::new());
+        let report = Report { status: Status::Failed, reason, failure, result: Json::Null, diffs, warnings };
+        let (host, task, report) = ("web1".to_owned(), Arc::new(task), Arc::new(report));
+        JsonLines::new(screen).event(&Event::Ended { host, task, delegated_to: None, looped: false, report });
+        let line: Json = serde_json::from_str(&shown.text()).unwrap();
+        assert_eq!((&line["event"], &line["report"]["status"]), (&Json::from("ended"), &Json::from("failed")));
+        assert_eq!(line["report"]["failure"], serde_json::json!({"message": "boom", "hint": "do not crash"}));
+    }
 
     #[test]
     fn every_event_is_a_line() {

@@ -5,9 +5,11 @@ mod paint;
 mod screen;
 pub mod terminal;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use paint::Paint;
+#[cfg(test)]
+pub(in crate::controller) use screen::Shown;
 pub use screen::{Look, Screen};
 
 use super::event::{Event, Events};
@@ -41,29 +43,42 @@ pub fn renderer(format: Format, screen: Screen, verbosity: u8) -> Box<dyn Render
 
 /// A renderer that the whole run can send to.
 #[derive(Clone)]
-pub struct Report(Arc<Mutex<Box<dyn Renderer>>>);
+pub struct Sink(Arc<Mutex<Shared>>);
 
-impl Report {
+struct Shared {
+    renderer: Box<dyn Renderer>,
+    /// What was interrupted may still speak; nobody listens any more.
+    finished: bool,
+}
+
+impl Sink {
     /// Shares a renderer.
     #[must_use]
     pub fn new(renderer: Box<dyn Renderer>) -> Self {
-        Self(Arc::new(Mutex::new(renderer)))
+        Self(Arc::new(Mutex::new(Shared { renderer, finished: false })))
     }
 
     /// Where the run sends its events.
     #[must_use]
     pub fn events(&self) -> Events {
-        let shared = self.clone();
-        Events::new(move |event| shared.with(|renderer| renderer.event(&event)))
+        let sink = self.clone();
+        Events::new(move |event| {
+            let mut shared = sink.lock();
+            if !shared.finished {
+                shared.renderer.event(&event);
+            }
+        })
     }
 
-    /// Shows what is held back.
+    /// Shows what is held back; whatever is sent later is not shown.
     pub fn finish(&self) {
-        self.with(|renderer| renderer.finish());
+        let mut shared = self.lock();
+        shared.finished = true;
+        shared.renderer.finish();
     }
 
-    fn with(&self, act: impl FnOnce(&mut dyn Renderer)) {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
         // A renderer that panicked once still shows what it can: the panic is reported by its hook.
-        act(self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

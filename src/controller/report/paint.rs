@@ -125,6 +125,6 @@ mod tests {
     #[test]
     fn every_line_has_its_own_colour() {
         let text = Paint { colour: true }.added("a\nb");
-        assert_eq!(text, "\u{1b}[32ma\u{1b}[39m\n\u{1b}[32mb\u{1b}[39m");
+        assert_eq!(text, "\u{1b}[32ma\u{1b}[0m\n\u{1b}[32mb\u{1b}[0m");
     }
 }

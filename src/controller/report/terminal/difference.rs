@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn differences_are_unified_diffs() {
-        let expected = "--- before: /etc/motd\n+++ after: /etc/motd\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n\\ No newline at end of file\n";
+        let expected =
+            "--- before: /etc/motd\n+++ after: /etc/motd\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n\\ No newline at end of file\n";
         assert_eq!(shown("a\nb\n", "a\nc"), expected);
     }
 

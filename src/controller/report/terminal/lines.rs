@@ -1,5 +1,7 @@
 //! What is shown of one result on one host, and equal lines of many hosts as one.
 
+use std::{collections::HashMap, fmt::Write};
+
 use indexmap::IndexMap;
 
 use super::{difference, failure, value};
@@ -49,9 +51,8 @@ impl Block<'_> {
             Status::Changed => "changed",
             Status::Skipped => "skipping",
             Status::Unknown => "unknown",
-            Status::Unreachable => "fatal",
             Status::Failed | Status::Ignored if self.item.is_some() => "failed",
-            Status::Failed | Status::Ignored => "fatal",
+            Status::Failed | Status::Ignored | Status::Unreachable => "fatal",
         }
     }
 
@@ -60,7 +61,8 @@ impl Block<'_> {
         let item = |arrow: &str| self.item.map(|item| format!("{arrow}{item}")).unwrap_or_default();
         let reason = self.report.reason.as_deref().map(clean);
         match self.report.status {
-            Status::Failed | Status::Ignored => format!(": FAILED!{}", item(" ")),
+            Status::Failed | Status::Ignored if self.item.is_some() => item(" "),
+            Status::Failed | Status::Ignored => ": FAILED!".to_owned(),
             Status::Unreachable => ": UNREACHABLE!".to_owned(),
             Status::Unknown => {
                 let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -112,6 +114,8 @@ impl Parts {
 #[derive(Default)]
 pub(super) struct Held {
     groups: IndexMap<Parts, (Status, Paint, Vec<String>)>,
+    /// Failures of the task that were shown in full, and of which host.
+    failures: HashMap<(String, String), String>,
 }
 
 impl Held {
@@ -122,8 +126,25 @@ impl Held {
         self.groups.entry(parts).or_insert_with(|| (block.report.status, paint, Vec::new())).2.push(host);
     }
 
-    pub(super) fn take(&mut self) -> Vec<String> {
-        let line = |(parts, (status, paint, hosts)): (Parts, (Status, Paint, Vec<String>))| {
+    /// Holds a failure back if the same was shown of another host already; else it is to be shown now.
+    pub(super) fn repeats(&mut self, block: &Block<'_>, paint: Paint) -> bool {
+        let mut parts = block.parts(paint, 0);
+        let key = (parts.suffix.clone(), failure::details(block, paint));
+        let Some(first) = self.failures.get(&key) else {
+            self.failures.insert(key, block.host.to_owned());
+            return false;
+        };
+        let _ = write!(parts.suffix, " the same way as {first}");
+        let host = block.host.to_owned();
+        self.groups.entry(parts).or_insert_with(|| (block.report.status, paint, Vec::new())).2.push(host);
+        true
+    }
+
+    /// All lines held back, hosts in the order of the play; another task begins.
+    pub(super) fn take(&mut self, order: &[String]) -> Vec<String> {
+        self.failures.clear();
+        let line = |(parts, (status, paint, mut hosts)): (Parts, (Status, Paint, Vec<String>))| {
+            hosts.sort_by_cached_key(|host| order.iter().position(|name| host.split(' ').next() == Some(name)));
             format!("{}{}", parts.above, paint.status(status, &parts.line(&names(&hosts))))
         };
         std::mem::take(&mut self.groups).into_iter().map(line).collect()

@@ -26,7 +26,7 @@ pub struct Terminal {
     screen: Screen,
     verbosity: u8,
     /// Hosts of the running play.
-    hosts: usize,
+    hosts: Vec<String>,
     /// The task whose heading was shown last.
     task: Option<Arc<TaskInfo>>,
     held: Held,
@@ -57,7 +57,7 @@ impl Terminal {
             progress: Progress::new(screen.clone(), clock),
             screen,
             verbosity,
-            hosts: 0,
+            hosts: Vec::new(),
             task: None,
             held: Held::default(),
             looped: HashSet::new(),
@@ -88,11 +88,11 @@ impl Terminal {
             self.screen.line(&self.screen.paint().dim(&format!("task path: {}", task.place)));
         }
         self.task = Some(Arc::clone(task));
-        self.progress.task(task, self.hosts);
+        self.progress.task(task, self.hosts.len());
     }
 
     fn flush(&mut self) {
-        let blocks = self.held.take();
+        let blocks = self.held.take(&self.hosts);
         for block in blocks {
             self.screen.line(&block);
         }
@@ -141,11 +141,15 @@ impl Terminal {
     fn result(&mut self, block: &Block<'_>) {
         self.warnings(block.report);
         let failed = matches!(block.report.status, Status::Failed | Status::Ignored | Status::Unreachable);
-        if !failed && self.verbosity == 0 && self.hosts > AGGREGATE_ABOVE {
-            self.held.add(block, self.screen.paint());
-            return;
+        if self.verbosity == 0 && self.hosts.len() > AGGREGATE_ABOVE {
+            if !failed {
+                self.held.add(block, self.screen.paint());
+                return;
+            }
+            if self.held.repeats(block, self.screen.paint()) {
+                return;
+            }
         }
-        self.flush();
         let text = block.text(self.screen.paint(), self.verbosity);
         self.screen.line(&text);
     }
@@ -156,7 +160,8 @@ impl Renderer for Terminal {
         match event {
             Event::PlayStarted { name, hosts } => {
                 self.task = None;
-                self.hosts = hosts.len();
+                self.flush();
+                self.hosts.clone_from(hosts);
                 self.heading(&format!("PLAY [{}]", clean(name)));
             }
             Event::NoHosts { name } => {
@@ -181,6 +186,7 @@ impl Renderer for Terminal {
                 if self.verbosity > 1 {
                     self.screen.line(&self.screen.paint().dim(&format!("<{host}> {}", clean(text))));
                 }
+                self.progress.show_live(host, &clean(text), None);
             }
             Event::Warning { text } => self.warn(text),
             Event::Recap { hosts, check, seconds, custom } => {

@@ -18,6 +18,12 @@ use crate::controller::{
 const PLAIN_EVERY: f64 = 5.0;
 /// Hosts with a live line of their own; more would push everything else off the screen.
 const LIVE_HOSTS: usize = 8;
+/// A host of which nobody knows how far it is.
+const PLAIN_LINE: &str = "{spinner} {prefix}  {wide_msg}";
+/// A host of which that is known.
+const BAR_LINE: &str = "{spinner} {prefix}  {bar:24} {percent:>3} %  {wide_msg}";
+/// The running task.
+const BOTTOM_LINE: &str = "{spinner:.dim} {wide_msg:.dim}";
 /// How often spinners turn.
 const TICK: Duration = Duration::from_millis(120);
 
@@ -52,9 +58,8 @@ impl Progress {
         let Some(live) = self.screen.live() else { return };
         let bar = self.bottom.take().map_or_else(
             || {
-                let bar = live.add(ProgressBar::new_spinner());
+                let bar = live.add(ProgressBar::new_spinner().with_style(style(BOTTOM_LINE)));
                 bar.enable_steady_tick(TICK);
-                bar.set_style(style("{spinner:.dim} {wide_msg:.dim}"));
                 bar
             },
             |bottom| bottom.bar,
@@ -94,24 +99,26 @@ impl Progress {
         self.screen.line(&self.screen.paint().dim(&format!("{host}: {text}{part}")));
     }
 
-    fn show_live(&mut self, host: &str, text: &str, amount: Option<(u64, u64)>) {
+    /// A live line of a host, where the screen has them.
+    pub(super) fn show_live(&mut self, host: &str, text: &str, amount: Option<(u64, u64)>) {
         let Some(live) = self.screen.live() else { return };
         if !self.bars.contains_key(host) {
             if self.bars.len() >= LIVE_HOSTS {
                 return;
             }
-            let bar = live.insert(self.bars.len(), ProgressBar::new_spinner());
+            let bar = ProgressBar::new_spinner().with_style(style(PLAIN_LINE));
+            let bar = live.insert(self.bars.len(), bar);
             bar.enable_steady_tick(TICK);
             bar.set_prefix(host.to_owned());
             self.bars.insert(host.to_owned(), bar);
         }
         let Some(bar) = self.bars.get(host) else { return };
         if let Some((done, total)) = amount.filter(|(_, total)| *total > 0) {
-            bar.set_style(style("{spinner} {prefix}  {bar:24} {percent:>3} %  {wide_msg}"));
+            bar.set_style(style(BAR_LINE));
             bar.set_length(total);
             bar.set_position(done.min(total));
         } else {
-            bar.set_style(style("{spinner} {prefix}  {wide_msg}"));
+            bar.set_style(style(PLAIN_LINE));
         }
         bar.set_message(text.to_owned());
     }
@@ -129,7 +136,8 @@ impl Progress {
 
 impl Bottom {
     fn say(&self) {
-        let hosts = if self.hosts > 1 { format!("  {} of {} hosts", self.done.len(), self.hosts) } else { String::new() };
+        let hosts =
+            if self.hosts > 1 { format!("  {} of {} hosts", self.done.len(), self.hosts) } else { String::new() };
         self.bar.set_message(format!("{}{hosts}", self.title));
     }
 }

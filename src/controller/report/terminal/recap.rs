@@ -19,6 +19,8 @@ use crate::{
 const NAME_COLUMNS: usize = 26;
 /// Failures named in the last words; the others are above.
 const TROUBLES_SHOWN: usize = 5;
+/// What commands that fail have for a message; their last words say more.
+const NO_MESSAGE: &str = "non-zero return code";
 /// `set_stats` without `per_host`.
 const RUN: &str = "_run";
 
@@ -34,7 +36,12 @@ impl Trouble {
     pub(super) fn new(host: &str, task: &TaskInfo, report: &Report) -> Self {
         let block = Block { host, delegated_to: None, task, item: None, report };
         let message = clean(&failure::message(&block));
-        let message = message.lines().next().unwrap_or_default().to_owned();
+        let mut message = message.lines().next().unwrap_or_default().to_owned();
+        let stderr = report.result.get("stderr").and_then(Json::as_str).map(clean).unwrap_or_default();
+        let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+        if let Some(last) = last.filter(|_| message == NO_MESSAGE) {
+            message = format!("{message}: {}", last.trim());
+        }
         Self { host: host.to_owned(), task: clean(&title(task)), place: task.place.clone(), message }
     }
 }
@@ -83,27 +90,40 @@ impl Recap<'_> {
     fn last_words(&self, paint: Paint) -> String {
         let (time, hosts) = (elapsed(self.seconds), count(self.hosts.len(), "host"));
         let on = |of: fn(&Tally) -> u32| self.hosts.values().filter(|tally| of(tally) > 0).count();
-        let lost: Vec<String> = self.hosts.iter().filter(|(_, tally)| bad(tally)).map(|(host, _)| host.clone()).collect();
+        let lost: Vec<String> =
+            self.hosts.iter().filter(|(_, tally)| bad(tally)).map(|(host, _)| host.clone()).collect();
         if !lost.is_empty() {
-            let of = if self.hosts.len() > 1 { format!(" ({} of {hosts})", lost.len()) } else { String::new() };
-            let mut lines = vec![paint.status(Status::Failed, &format!("Failed after {time} on {}{of}:", names(&lost)))];
-            let real = self.troubles.iter().filter(|trouble| lost.contains(&trouble.host));
-            let real: Vec<&Trouble> = real.collect();
-            for trouble in real.iter().take(TROUBLES_SHOWN) {
-                lines.push(format!("  {}: {} ({})", trouble.host, trouble.task, paint.dim(&trouble.place)));
-                lines.push(indent(&trouble.message, "    "));
+            let of =
+                if self.hosts.len() > lost.len() { format!(" ({} of {hosts})", lost.len()) } else { String::new() };
+            let mut lines =
+                vec![paint.status(Status::Failed, &format!("Failed after {time} on {}{of}:", names(&lost)))];
+            // Hosts that failed the same way stand together, in the order of the recap.
+            let mut real: IndexMap<(&str, &str, &str), Vec<String>> = IndexMap::new();
+            for host in &lost {
+                for trouble in self.troubles.iter().filter(|trouble| trouble.host == *host) {
+                    let what = (trouble.task.as_str(), trouble.place.as_str(), trouble.message.as_str());
+                    real.entry(what).or_default().push(host.clone());
+                }
+            }
+            for ((task, place, message), hosts) in real.iter().take(TROUBLES_SHOWN) {
+                lines.push(format!("  {}: {task} ({})", names(hosts), paint.dim(place)));
+                lines.push(indent(message, "    "));
             }
             if real.len() > TROUBLES_SHOWN {
                 lines.push(format!("  and {} more, see above", real.len() - TROUBLES_SHOWN));
             }
-            lines.push("Once that is put right, run the same command again: what is done already stays as it is.".to_owned());
+            lines.push(
+                "Once that is put right, run the same command again: what is done already stays as it is.".to_owned(),
+            );
             return lines.join("\n");
         }
         let (changed, unknown) = (self.changed, self.unknown);
         let mut text = match (self.check, changed) {
             _ if self.hosts.is_empty() => format!("Nothing was done: no host took part ({time})."),
             (false, 0) => format!("Nothing to change: {hosts} already as described ({time})."),
-            (false, _) => format!("{} changed on {} in {time}.", count(changed, "task"), count(on(|t| t.changed), "host")),
+            (false, _) => {
+                format!("{} changed on {} in {time}.", count(changed, "task"), count(on(|t| t.changed), "host"))
+            }
             (true, 0) if unknown == 0 => {
                 format!("Checked {hosts} in {time}: nothing would change.")
             }

@@ -110,7 +110,11 @@ fn failures_are_read_not_parsed() {
             ended("db1", &load, failed),
             ended("db2", &load, gone),
             ended("db3", &load, bare),
-            recap(&[("db1", bad), ("db2", Tally { unreachable: 1, ..Tally::default() }), ("db3", ok)], false, json!({})),
+            recap(
+                &[("db1", bad), ("db2", Tally { unreachable: 1, ..Tally::default() }), ("db3", ok)],
+                false,
+                json!({}),
+            ),
         ],
     );
     insta::assert_snapshot!(text);
@@ -123,7 +127,8 @@ fn failed_items_name_the_item_and_say_it_once() {
     if let Event::Ended { looped, .. } = &mut end {
         *looped = true;
     }
-    let text = screen(0, &[item("web1", &files, "a.txt", report(Status::Failed, json!({"msg": "no space left"}))), end]);
+    let text =
+        screen(0, &[item("web1", &files, "a.txt", report(Status::Failed, json!({"msg": "no space left"}))), end]);
     insta::assert_snapshot!(text);
 }
 
@@ -131,8 +136,11 @@ fn failed_items_name_the_item_and_say_it_once() {
 fn check_mode_says_what_would_happen() {
     let (write, start) = (task(1, "Write settings", "copy", None), task(2, "Start it", "service", None));
     let mut changed = report(Status::Changed, json!({}));
-    changed.diffs =
-        vec![Diff { name: "/etc/app.conf".to_owned(), before: "a=1\nb=2\n".to_owned(), after: "a=1\nb=3\n".to_owned() }];
+    changed.diffs = vec![Diff {
+        name: "/etc/app.conf".to_owned(),
+        before: "a=1\nb=2\n".to_owned(),
+        after: "a=1\nb=3\n".to_owned(),
+    }];
     let mut unknown = report(Status::Unknown, json!({}));
     unknown.reason = Some("the unit is installed by an earlier task".to_owned());
     let tally = Tally { ok: 2, changed: 1, unknown: 1, ..Tally::default() };
@@ -162,11 +170,28 @@ fn equal_lines_of_many_hosts_become_one() {
 }
 
 #[test]
+fn equal_failures_of_many_hosts_are_told_once() {
+    let names: Vec<String> = (1..=12).map(|number| format!("web{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let list = task(1, "List", "command", None);
+    let bad = Tally { failed: 1, ..Tally::default() };
+    let mut events = vec![play(&names), Event::TaskStarted { task: Arc::clone(&list) }];
+    events.extend(names.iter().rev().map(|host| {
+        let stderr = if *host == "web7" { "ls: denied" } else { "ls: no such file" };
+        let result = json!({"msg": "non-zero return code", "rc": 2, "stderr": stderr});
+        ended(host, &list, report(Status::Failed, result))
+    }));
+    events.push(recap(&names.iter().map(|host| (*host, bad)).collect::<Vec<_>>(), false, json!({})));
+    insta::assert_snapshot!(screen(0, &events));
+}
+
+#[test]
 fn verbose_runs_show_places_reasons_and_results() {
     let uptime = task(1, "Uptime", "command", None);
     let mut skipped = report(Status::Skipped, json!({}));
     skipped.reason = Some("`when: later` is false".to_owned());
-    let result = json!({"changed": true, "rc": 0, "stdout": "up\n2 days", "stdout_lines": ["up", "2 days"], "cmd": ["uptime"]});
+    let result =
+        json!({"changed": true, "rc": 0, "stdout": "up\n2 days", "stdout_lines": ["up", "2 days"], "cmd": ["uptime"]});
     let text = screen(
         1,
         &[
@@ -182,7 +207,8 @@ fn verbose_runs_show_places_reasons_and_results() {
 fn headings_come_again_where_hosts_run_apart() {
     let (one, two) = (task(1, "One", "ping", None), task(2, "Two", "ping", None));
     let ok = || report(Status::Ok, json!({}));
-    let text = screen(0, &[ended("a", &one, ok()), ended("a", &two, ok()), ended("b", &one, ok()), ended("b", &one, ok())]);
+    let text =
+        screen(0, &[ended("a", &one, ok()), ended("a", &two, ok()), ended("b", &one, ok()), ended("b", &one, ok())]);
     let headings: Vec<&str> = text.lines().filter(|line| line.starts_with("TASK")).map(|line| &line[..10]).collect();
     assert_eq!(headings, ["TASK [One]", "TASK [Two]", "TASK [One]"]);
 }

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 /// What `debug` shows; nothing where there is nothing.
 pub(super) fn debug(result: &Json) -> Option<String> {
     let mut map = result.as_object()?.clone();
+    drop_item(&mut map);
     map.retain(|key, _| !internal(key));
     if map.len() == 1
         && let Some(msg) = map.get("msg")
@@ -21,6 +22,7 @@ pub(super) fn debug(result: &Json) -> Option<String> {
 pub(super) fn result(result: &Json, verbosity: u8) -> Option<String> {
     let mut map = result.as_object()?.clone();
     if verbosity < 3 {
+        drop_item(&mut map);
         let twice = |map: &serde_json::Map<String, Json>, key: &str| {
             key.strip_suffix("_lines").is_some_and(|whole| map.contains_key(whole))
         };
@@ -28,6 +30,16 @@ pub(super) fn result(result: &Json, verbosity: u8) -> Option<String> {
         map.retain(|key, _| !internal(key) && !twice(&all, key) && key != "invocation" && key != "ansible_facts");
     }
     if map.is_empty() { None } else { Some(yaml(&Json::Object(map))) }
+}
+
+/// The item of a loop stands in front of its result already.
+fn drop_item(map: &mut serde_json::Map<String, Json>) {
+    for name in ["ansible_loop_var", "ansible_index_var"] {
+        if let Some(Json::String(variable)) = map.shift_remove(name) {
+            map.shift_remove(&variable);
+        }
+    }
+    map.shift_remove("ansible_loop");
 }
 
 fn internal(key: &str) -> bool {
@@ -169,5 +181,6 @@ cmd: \"x: y\"";
         assert_eq!(debug(&json!({"msg": "hello", "changed": false})).unwrap(), "hello");
         assert_eq!(debug(&json!({"msg": ["a", 1], "_ansible_verbose_always": true})).unwrap(), "- a\n- 1");
         assert_eq!(debug(&json!({"ports": [1], "changed": false})).unwrap(), "ports:\n  - 1");
+        assert_eq!(debug(&json!({"msg": "a", "ansible_loop_var": "item", "item": "a"})).unwrap(), "a");
     }
 }
