@@ -26,3 +26,9 @@ pub mod scheduler;
 pub mod executor;
 
 pub mod actions;
+
+pub mod driver;
+
+pub mod report;
+
+pub mod cli;

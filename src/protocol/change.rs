@@ -150,12 +150,20 @@ pub struct HttpRequest {
     pub body: Option<Json>,
     /// Body that the controller has (an archive), instead of JSON.
     pub upload: Option<Blob>,
+    /// Body that is a file on the host, instead of one that the controller has.
+    pub upload_path: Option<PathBuf>,
+    /// Remove that file afterwards, whatever came of it.
+    pub discard_upload: bool,
+    /// Where on the host the body of the answer goes, instead of being returned.
+    pub save_to: Option<PathBuf>,
     /// Status codes besides 2xx that are as good as success (304: already so).
     pub accept: Vec<u16>,
     /// The answer is a stream of JSON messages: show as progress, fail on `error`.
     pub stream: bool,
     /// What it does, for people.
     pub summary: String,
+    /// Asked in this order when it fails, so that nothing half-made stays; what then fails as well is left.
+    pub undo: Vec<HttpRequest>,
     /// What a prediction may take as true afterwards.
     pub effects: Vec<Effect>,
 }

@@ -141,7 +141,12 @@ macro_rules! options {
                 spec
             }
 
-            #[allow(clippy::useless_conversion, reason = "defaults are written in the shortest form")]
+            #[allow(
+                clippy::useless_conversion,
+                unused_mut,
+                unused_variables,
+                reason = "defaults are written in the shortest form, and a module may have no options"
+            )]
             fn read(map: &$crate::protocol::Map) -> Result<Self, Vec<String>> {
                 let mut problems = Vec::new();
                 $(

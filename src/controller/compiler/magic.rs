@@ -6,7 +6,7 @@ use minijinja::Value;
 
 use super::{Batch, scope::Everyone};
 use crate::controller::{
-    playbook::Role,
+    playbook::Task,
     state::Run,
     template,
     variables::{Layer, Var},
@@ -98,8 +98,14 @@ pub(super) fn of_play(batch: &Batch) -> Layer {
 }
 
 /// What a task knows of itself.
-pub(super) fn of_task(role: Option<&Role>) -> Layer {
+pub(super) fn of_task(task: &Task, batch: &Batch) -> Layer {
     let mut layer = Layer::new();
+    let role = task.role.as_deref();
+    let mut folders: Vec<String> = role.iter().map(|role| absolute(&role.path)).collect();
+    folders.extend([absolute(&task.folder), absolute(&batch.play.play.folder)]);
+    folders.dedup();
+    set(&mut layer, "ansible_search_path", folders);
+    layer.insert(Arc::from("__action"), Var::data(task.module.as_str()));
     if let Some(role) = role {
         set(&mut layer, "role_name", role.name.as_str());
         set(&mut layer, "ansible_role_name", role.name.as_str());

@@ -32,7 +32,7 @@ pub fn of_task(run: &Arc<Run>, batch: &Batch, host: &str, task: &Task) -> Scope 
         let place = if at + 1 == count { Level::TaskVars } else { Level::BlockVars };
         layers.add(place, Arc::new(layer(level.vars.as_ref())));
     }
-    layers.add(Level::Magic, Arc::new(magic::of_task(role)));
+    layers.add(Level::Magic, Arc::new(magic::of_task(task, batch)));
     layers.scope()
 }
 
@@ -151,6 +151,23 @@ impl HostScopes for Everyone {
     fn hosts(&self) -> Vec<String> {
         let inventory = self.0.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         inventory.hosts.keys().map(ToString::to_string).collect()
+    }
+
+    fn select(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let inventory = self.0.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let hosts = inventory.resolve(pattern, None).map_err(|diagnostic| diagnostic.message)?;
+        Ok(hosts.iter().map(ToString::to_string).collect())
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        let content = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        match std::str::from_utf8(&content) {
+            Ok(text) if crate::controller::vault::is_vault(text) => {
+                let plain = self.0.loader.keyring.open(text).map_err(|error| format!("{}: {error}", path.display()))?;
+                Ok(plain.expose().clone())
+            }
+            _ => Ok(content),
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use minijinja::{Environment, Expression, State, UndefinedBehavior, Value, syntax
 
 use super::{
     error::{TemplateError, Trouble},
-    files, lazy,
+    files, filters, lazy, lookup, methods,
     rewrite::{self, Parsed},
-    special,
+    special, tests,
 };
 use crate::controller::{
     source::{Node, Shape},
@@ -45,6 +45,10 @@ pub(super) fn environment() -> &'static Environment<'static> {
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         env.set_formatter(format);
         files::register(&mut env);
+        filters::register(&mut env);
+        tests::register(&mut env);
+        methods::register(&mut env);
+        lookup::register(&mut env);
         register(&mut env);
         env
     })
@@ -204,7 +208,7 @@ pub fn template_text(node: &Node) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
+mod engine_tests {
     use super::*;
     use crate::controller::{
         source::Span,

@@ -16,6 +16,16 @@ pub trait HostScopes: Send + Sync + 'static {
     fn scope_of(&self, host: &str) -> Option<Scope>;
     /// All hosts of the inventory.
     fn hosts(&self) -> Vec<String>;
+    /// The hosts that a pattern names.
+    ///
+    /// # Errors
+    /// When it is no pattern.
+    fn select(&self, pattern: &str) -> Result<Vec<String>, String>;
+    /// Everything in a file, opened first if it is a vault.
+    ///
+    /// # Errors
+    /// When it cannot be read or opened.
+    fn read(&self, path: &std::path::Path) -> Result<Vec<u8>, String>;
 }
 
 struct HostVars(Arc<dyn HostScopes>);
@@ -34,6 +44,11 @@ impl Object for HostVars {
     fn enumerate(self: &Arc<Self>) -> Enumerator {
         Enumerator::Values(self.0.hosts().into_iter().map(Value::from).collect())
     }
+}
+
+/// Who knows about everyone, behind a value that [`host_vars`] made.
+pub(super) fn everyone(value: &Value) -> Option<Arc<dyn HostScopes>> {
+    value.downcast_object_ref::<HostVars>().map(|vars| vars.0.clone())
 }
 
 /// The value of `hostvars`.

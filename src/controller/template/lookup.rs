@@ -1,14 +1,184 @@
-//! Lookups: `with_NAME`, `lookup()`, `query()` and `q()`.
+//! Lookups where plays use them: `with_NAME`, `lookup()`, `query()` and `q()`.
 
-use minijinja::Value;
+use std::path::{Path, PathBuf};
 
-use super::error::{TemplateError, Trouble};
-use crate::controller::{source::Node, variables::Scope};
+use minijinja::{
+    Environment, Error, ErrorKind, State, Value,
+    value::{Kwargs, Rest, ValueKind},
+};
+
+use super::{
+    error::TemplateError,
+    files::{Layout, render_file},
+    hosts, lazy,
+    lookups::{self, Options, Surroundings},
+    value::resolve,
+};
+use crate::controller::{
+    source::Node,
+    variables::{Layer, Scope, Var},
+};
+
+/// The play around a lookup, as the variables tell of it.
+struct Around<'s> {
+    scope: &'s Scope,
+    context: Value,
+    looping: bool,
+}
+
+impl Around<'_> {
+    fn data(&self, name: &str) -> Option<Value> {
+        match self.scope.get(name)? {
+            Var::Data(value) => Some(value.clone()),
+            Var::Node(node) => lazy::value(node, &self.context).ok(),
+        }
+    }
+}
+
+fn failed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message.into())
+}
+
+impl Surroundings for Around<'_> {
+    fn search_path(&self) -> Vec<PathBuf> {
+        let folders = self.data("ansible_search_path");
+        folders
+            .iter()
+            .flat_map(|list| list.try_iter())
+            .flatten()
+            .map(|folder| PathBuf::from(folder.to_string()))
+            .collect()
+    }
+
+    fn base_directory(&self) -> PathBuf {
+        self.data("playbook_dir").map_or_else(|| PathBuf::from("."), |folder| PathBuf::from(folder.to_string()))
+    }
+
+    fn variable(&self, name: &str) -> Result<Option<Value>, Error> {
+        match self.scope.get(name) {
+            None => Ok(None),
+            Some(Var::Data(value)) => Ok(Some(value.clone())),
+            Some(Var::Node(node)) => lazy::value(node, &self.context).map(Some).map_err(TemplateError::into_engine),
+        }
+    }
+
+    fn variable_names(&self) -> Vec<String> {
+        self.scope.names().iter().map(ToString::to_string).collect()
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Error> {
+        match self.data("hostvars").as_ref().and_then(hosts::everyone) {
+            Some(everyone) => everyone.read(path).map_err(failed),
+            None => std::fs::read(path).map_err(|error| failed(format!("cannot read {}: {error}", path.display()))),
+        }
+    }
+
+    fn render(&self, path: &Path, source: &str, options: &Options) -> Result<Value, Error> {
+        let mut layout = Layout::default();
+        layout.trim_blocks = options.flag("trim_blocks", true);
+        layout.lstrip_blocks = options.flag("lstrip_blocks", false);
+        for (name, place) in [
+            ("variable_start_string", &mut layout.variable.0),
+            ("variable_end_string", &mut layout.variable.1),
+            ("comment_start_string", &mut layout.comment.0),
+            ("comment_end_string", &mut layout.comment.1),
+        ] {
+            if let Some(text) = options.text(name) {
+                *place = text;
+            }
+        }
+        let mut layer = Layer::new();
+        for key in options.get("template_vars").iter().flat_map(|vars| vars.try_iter()).flatten() {
+            if let Some(value) = options.get("template_vars").and_then(|vars| vars.get_item(&key).ok()) {
+                layer.insert(key.to_string().into(), Var::Data(value));
+            }
+        }
+        let context = lazy::context(&self.scope.over(layer));
+        render_file(source, path, &layout, &context).map(Value::from).map_err(TemplateError::into_engine)
+    }
+
+    fn hosts(&self, pattern: &str) -> Result<Vec<String>, Error> {
+        match self.data("hostvars").as_ref().and_then(hosts::everyone) {
+            Some(everyone) => everyone.select(pattern).map_err(failed),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn setting(&self, _name: &str) -> Option<Value> {
+        None
+    }
+
+    fn fetch(&self, url: &str, _options: &Options) -> Result<Vec<u8>, Error> {
+        Err(failed(format!(
+            "the url lookup cannot ask for {url} from the controller: use the uri module, and register"
+        )))
+    }
+
+    fn looping_action(&self) -> Option<String> {
+        self.looping.then(|| self.data("__action").map_or_else(String::new, |action| action.to_string()))
+    }
+}
 
 /// The items that `with_NAME` gives.
 ///
 /// # Errors
 /// When there is no such lookup or it does not work.
-pub fn looked_up(name: &str, _items: &Node, _scope: &Scope, _context: &Value) -> Result<Vec<Value>, TemplateError> {
-    Err(TemplateError::new(Trouble::Failed, format!("there is no lookup {name}")))
+pub fn looked_up(name: &str, items: &Node, scope: &Scope, context: &Value) -> Result<Vec<Value>, TemplateError> {
+    let value = lazy::value(items, context).and_then(|value| resolve(&value)).map_err(|error| error.at(&items.span))?;
+    let terms: Vec<Value> = match value.kind() {
+        ValueKind::Seq | ValueKind::Iterable => value.try_iter()?.collect(),
+        _ => vec![value],
+    };
+    let around = Around { scope, context: context.clone(), looping: true };
+    lookups::call(name, &around, &terms, &Options::default())
+        .map_err(|error| TemplateError::from(error).at(&items.span))
+}
+
+/// Adds the functions.
+pub(super) fn register(env: &mut Environment<'static>) {
+    env.add_function("lookup", |state: &mut State<'_, '_>, name: String, terms: Rest<Value>, options: Kwargs| {
+        call(state, &name, &terms, &options, false)
+    });
+    for function in ["query", "q"] {
+        env.add_function(function, |state: &mut State<'_, '_>, name: String, terms: Rest<Value>, options: Kwargs| {
+            call(state, &name, &terms, &options, true)
+        });
+    }
+}
+
+fn call(state: &State<'_, '_>, name: &str, terms: &[Value], keywords: &Kwargs, list: bool) -> Result<Value, Error> {
+    let context = state.lookup("__scope").unwrap_or_default();
+    let nothing = Scope::default();
+    let scope = lazy::scope_of(&context).unwrap_or(&nothing);
+    let mut options = Options::default();
+    let (mut wantlist, mut errors) = (list, "strict".to_owned());
+    for key in keywords.args() {
+        let value: Value = keywords.get(key)?;
+        match key {
+            "wantlist" => wantlist = value.is_true(),
+            "errors" => errors = value.to_string(),
+            _ => options.set(key, value),
+        }
+    }
+    keywords.assert_all_used()?;
+    let lenient = lookups::find(name).is_some_and(|lookup| lookup.lenient);
+    let terms = terms
+        .iter()
+        .map(|term| if lenient { Ok(term.clone()) } else { resolve(term).map_err(TemplateError::into_engine) })
+        .collect::<Result<Vec<_>, _>>()?;
+    let around = Around { scope, context: context.clone(), looping: false };
+    let found = match lookups::call(name, &around, &terms, &options) {
+        Ok(found) => found,
+        Err(error) if errors == "strict" => return Err(error),
+        Err(_) if wantlist => return Ok(Value::from(Vec::<Value>::new())),
+        Err(_) => return Ok(Value::from(())),
+    };
+    if wantlist {
+        return Ok(Value::from(found));
+    }
+    if found.iter().all(|item| item.as_str().is_some()) {
+        let texts: Vec<&str> = found.iter().filter_map(Value::as_str).collect();
+        return Ok(Value::from(texts.join(",")));
+    }
+    Ok(if found.len() == 1 { found.into_iter().next().unwrap_or_default() } else { Value::from(found) })
 }

@@ -1,15 +1,23 @@
 //! Templates: Jinja2 as Ansible 2.19 means it, on minijinja's extension points.
 
 pub mod condition;
+pub mod emit;
 pub mod engine;
 pub mod error;
 pub mod files;
+pub mod filters;
 pub mod hosts;
 pub mod lazy;
 pub mod lookup;
+pub mod lookups;
+pub mod methods;
 mod rewrite;
 pub mod special;
+pub mod tests;
 pub mod value;
+
+#[cfg(test)]
+mod probes;
 
 pub use condition::condition;
 pub use engine::{evaluate, is_template, render, render_text};

@@ -1,19 +1,42 @@
-//! The Docker Engine of the host, asked over its Unix socket.
+//! The Docker Engine, spoken to over its own socket on the host: reads through the probe, changes as data.
 
-use std::io::{self, Read};
+pub mod build;
+pub mod client;
+pub mod compare;
+pub mod container;
+pub mod context;
+pub mod create;
+pub mod endpoints;
+pub mod engine;
+pub mod filters;
+pub mod http;
+pub mod mounts;
+pub mod ports;
+pub mod pull;
+pub mod recreate;
+pub mod reference;
+pub mod registry;
+pub mod sizes;
+pub mod stream;
 
-use super::{Applied, machine::system::System};
-use crate::protocol::HttpRequest;
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
 
-/// Sends one request that changes something.
-///
-/// # Errors
-/// When the engine does not answer.
-pub fn perform(
-    _system: &dyn System,
-    _request: &HttpRequest,
-    _upload: Option<&mut dyn Read>,
-    _progress: &mut dyn FnMut(&str, Option<(u64, u64)>),
-) -> io::Result<Applied> {
-    Err(io::ErrorKind::Unsupported.into())
+pub use client::{hint, perform};
+pub use engine::{Connection, Engine, Object};
+
+/// Lets a set of options be the value of another module's option.
+macro_rules! suboptions {
+    ($($name:ident),+ $(,)?) => {$(
+        impl $crate::remote::OptionType for $name {
+            const KIND: $crate::remote::Kind = $crate::remote::Kind::Map;
+            fn read(value: &$crate::protocol::Json) -> Result<Self, String> {
+                let map = <$crate::protocol::Map as $crate::remote::OptionType>::read(value)?;
+                <Self as $crate::remote::Options>::parse(&map).map_err(|problems| problems.join("; "))
+            }
+        }
+    )+};
 }
+pub(crate) use suboptions;

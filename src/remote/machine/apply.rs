@@ -45,7 +45,13 @@ pub fn apply(
                 }
                 None => crate::remote::docker::perform(system, request, None, progress),
             };
-            done.map_err(|error| because(&request.summary, &error))?
+            done.map_err(|error| {
+                let failure = because(&request.summary, &error);
+                match crate::remote::docker::hint(&error) {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            })?
         }
         _ => {
             files(system, change, blobs)?;

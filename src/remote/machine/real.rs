@@ -68,6 +68,12 @@ impl System for Real {
         fs::read(path)
     }
 
+    fn open(&self, path: &Path) -> io::Result<(Box<dyn Read>, u64)> {
+        let file = fs::File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok((Box::new(file), size))
+    }
+
     fn sha256(&self, path: &Path) -> io::Result<String> {
         let mut file = File::open(path)?;
         let mut hash = Sha256::new();

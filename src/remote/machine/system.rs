@@ -19,6 +19,15 @@ pub trait System {
     /// # Errors
     /// When it cannot be read.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// A file to read piece by piece, and its length in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    fn open(&self, path: &Path) -> io::Result<(Box<dyn Read>, u64)> {
+        let content = self.read(path)?;
+        let size = content.len() as u64;
+        Ok((Box::new(io::Cursor::new(content)), size))
+    }
     /// The lower-case hex SHA-256 of a file's content, without holding the content in memory.
     ///
     /// # Errors

@@ -66,7 +66,12 @@ fn look_up(probe: &Probe<'_>, domain: &str, database: &str, name: &str) -> Found
     let missing = || Stop::failed(format!("failed to look up {domain} {name}: the host knows no such {domain}"));
     match probe.assumed(domain, name) {
         Some(Json::Null) => return Err(missing()),
-        Some(_) => return Ok(Account::Predicted(name.to_owned())),
+        // A prediction that only changes an account knows its number.
+        Some(value) => {
+            let id = value.get(if domain == "user" { "uid" } else { "gid" }).and_then(Json::as_u64);
+            let id = id.and_then(|id| u32::try_from(id).ok());
+            return Ok(id.map_or_else(|| Account::Predicted(name.to_owned()), Account::Id));
+        }
         None => {}
     }
     let by_name =

@@ -17,6 +17,8 @@ mod rehearsal;
 pub mod replacement;
 mod times;
 mod tree;
+#[cfg(test)]
+pub(crate) mod trial;
 mod words;
 
 /// Declares the modules of this folder and lists what they are called.
@@ -29,22 +31,56 @@ macro_rules! catalog {
 }
 
 catalog! {
+    apt: Entry::of::<apt::Apt>("apt");
     assemble: Entry::of::<assemble::Assemble>("assemble");
+    authorized_key: Entry::of::<authorized_key::AuthorizedKey>("authorized_key");
     blockinfile: Entry::of::<blockinfile::BlockInFile>("blockinfile");
     command: Entry::of::<command::Command>("command").portable();
     copy: Entry::of::<copy::Copy>("copy").portable();
+    cron: Entry::of::<cron::Cron>("cron");
+    docker_container: Entry::of::<docker_container::DockerContainer>("docker_container");
+    docker_container_exec: Entry::of::<docker_container_exec::DockerContainerExec>("docker_container_exec").unchecked();
+    docker_container_info: Entry::of::<docker_container_info::DockerContainerInfo>("docker_container_info");
+    docker_host_info: Entry::of::<docker_host_info::DockerHostInfo>("docker_host_info");
+    docker_image: Entry::of::<docker_image::DockerImage>("docker_image");
+    docker_image_build: Entry::of::<docker_image_build::DockerImageBuild>("docker_image_build");
+    docker_image_info: Entry::of::<docker_image_info::DockerImageInfo>("docker_image_info");
+    docker_image_load: Entry::of::<docker_image_load::DockerImageLoad>("docker_image_load");
+    docker_image_pull: Entry::of::<docker_image_pull::DockerImagePull>("docker_image_pull");
+    docker_login: Entry::of::<docker_login::DockerLogin>("docker_login");
+    docker_network: Entry::of::<docker_network::DockerNetwork>("docker_network");
+    docker_network_info: Entry::of::<docker_network_info::DockerNetworkInfo>("docker_network_info");
+    docker_prune: Entry::of::<docker_prune::DockerPrune>("docker_prune").unchecked();
+    docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
+    docker_volume_info: Entry::of::<docker_volume_info::DockerVolumeInfo>("docker_volume_info");
     file: Entry::of::<file::File>("file").portable();
     find: Entry::of::<find::Find>("find");
+    getent: Entry::of::<getent::Getent>("getent");
+    git: Entry::of::<git::Git>("git");
+    group: Entry::of::<group::Group>("group");
+    hostname: Entry::of::<hostname::Hostname>("hostname");
     lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
+    mount: Entry::of::<mount::Mount>("mount");
+    package: Entry::of::<package::Package>("package");
+    package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
     ping: Entry::of::<ping::Ping>("ping").portable();
+    pip: Entry::of::<pip::Pip>("pip");
     raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
     replace: Entry::of::<replace::Replace>("replace");
     script: Entry::of::<script::Script>("script").portable();
+    service: Entry::of::<service::Service>("service").portable();
+    service_facts: Entry::of::<service_facts::ServiceFacts>("service_facts");
+    setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     shell: Entry::of::<shell::Shell>("shell").portable();
     slurp: Entry::of::<slurp::Slurp>("slurp");
     stat: Entry::of::<stat::StatFile>("stat").portable();
+    sysctl: Entry::of::<sysctl::Sysctl>("sysctl");
+    systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
     tempfile: Entry::of::<tempfile::TempFile>("tempfile");
+    timezone: Entry::of::<timezone::Timezone>("timezone");
     unarchive: Entry::of::<unarchive::Unarchive>("unarchive");
+    user: Entry::of::<user::User>("user");
+    wait_for: Entry::of::<wait_for::WaitFor>("wait_for").unchecked();
 }
 
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.

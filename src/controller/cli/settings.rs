@@ -1,0 +1,172 @@
+//! What the user asks of a run, resolved once: flags, then the environment, then `ansible.cfg`.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Context, Problem,
+    configuration::{Configuration, Setting, expand_home},
+    extra_vars,
+    options::HostOptions,
+    run::Run,
+    secrets,
+};
+use crate::controller::{
+    settings::{Gather, Settings},
+    source::{Diagnostic, Diagnostics, Node},
+    vault::Keyring,
+};
+
+/// Hosts that are worked on at the same time. Ansible's 5 suits processes; here a host costs a connection and little else.
+pub const FORKS: usize = 50;
+/// Seconds until a host counts as unreachable, as in Ansible.
+pub const TIMEOUT: u64 = 10;
+/// Where Ansible looks for hosts when nobody says.
+const HOSTS: &str = "/etc/ansible/hosts";
+/// Where roles are looked for besides the playbook's own folder.
+const ROLES: [&str; 3] = ["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"];
+
+/// The settings of a run; passwords are asked for here, once.
+///
+/// # Errors
+/// What is wrong with flags, variables or configuration, all of it together; or a password that cannot be had.
+pub fn resolve(run: &Run, context: &Context) -> Result<Settings, Problem> {
+    let configuration = &context.configuration;
+    let keyring = secrets::keyring(&run.variables.vault, context)?;
+    let mut wrong = Diagnostics::default();
+    let mut settings = plain(run, configuration, &mut wrong);
+    settings.extra_vars = extra(&run.variables.extra_vars, &keyring, &mut wrong);
+    settings.keyring = keyring;
+    for playbook in run.playbooks.iter().filter(|path| !path.is_file()) {
+        let why = if playbook.is_dir() { "is a folder" } else { "does not exist" };
+        wrong.push(Diagnostic::bare(format!("the playbook {} {why}", playbook.display())));
+    }
+    if wrong.has_errors() {
+        return Err(Problem::Wrong(wrong));
+    }
+    if !run.lists() {
+        let (password, become_password) = secrets::login(run, context)?;
+        settings.password = password;
+        settings.become_password = become_password;
+    }
+    Ok(settings)
+}
+
+/// Inventory sources as asked for.
+#[must_use]
+pub fn inventory(options: &HostOptions, configuration: &Configuration) -> Vec<String> {
+    if !options.inventory.is_empty() {
+        return options.inventory.iter().map(|source| expand_home(source)).collect();
+    }
+    if let Some(setting) = configuration.get(&["ANSIBLE_INVENTORY"], "defaults", "inventory") {
+        return setting.paths(',').iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    }
+    if Path::new(HOSTS).exists() { vec![HOSTS.to_owned()] } else { Vec::new() }
+}
+
+/// `-e` as mappings, in order.
+pub fn extra(words: &[String], keyring: &Keyring, wrong: &mut Diagnostics) -> Vec<Node> {
+    words.iter().filter_map(|word| extra_vars::parse(word, keyring, wrong)).collect()
+}
+
+/// All that is no secret.
+fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> Settings {
+    let get = |variables: &[&str], section: &str, key: &str| configuration.get(variables, section, key);
+    let text = |variables: &[&str], section: &str, key: &str| get(variables, section, key).and_then(Setting::text);
+    let mut checked = Checked { wrong };
+    let connection_args = [
+        text(&["ANSIBLE_SSH_ARGS"], "ssh_connection", "ssh_args"),
+        run.ssh_common_args.clone().or_else(|| text(&["ANSIBLE_SSH_COMMON_ARGS"], "ssh_connection", "ssh_common_args")),
+        text(&["ANSIBLE_SSH_EXTRA_ARGS"], "ssh_connection", "ssh_extra_args"),
+    ];
+    let connection_args: Vec<String> = connection_args.into_iter().flatten().collect();
+    let host_keys = get(&["ANSIBLE_SSH_HOST_KEY_CHECKING", "ANSIBLE_HOST_KEY_CHECKING"], "ssh_connection", "host_key_checking")
+        .or_else(|| get(&[], "defaults", "host_key_checking"));
+    let forks = run.forks.or_else(|| checked.number(get(&["ANSIBLE_FORKS"], "defaults", "forks")));
+    if forks == Some(0) {
+        checked.wrong.push(Diagnostic::bare("forks must be at least 1"));
+    }
+    Settings {
+        playbooks: run.playbooks.clone(),
+        inventory: inventory(&run.hosts, configuration),
+        limit: run.hosts.limit.clone().or_else(|| text(&["ANSIBLE_SUBSET"], "defaults", "subset")),
+        tags: tags(&run.tags, get(&["ANSIBLE_RUN_TAGS"], "tags", "run")),
+        skip_tags: tags(&run.skip_tags, get(&["ANSIBLE_SKIP_TAGS"], "tags", "skip")),
+        forks: forks.unwrap_or(FORKS),
+        check: run.check,
+        diff: run.diff || checked.boolean(get(&["ANSIBLE_DIFF_ALWAYS"], "diff", "always"), false),
+        verbosity: run
+            .verbose
+            .max(checked.number(get(&["ANSIBLE_VERBOSITY"], "defaults", "verbosity")).unwrap_or_default()),
+        user: run.user.clone().or_else(|| text(&["ANSIBLE_REMOTE_USER"], "defaults", "remote_user")),
+        private_key: run
+            .private_key
+            .as_ref()
+            .map(|path| PathBuf::from(expand_home(&path.to_string_lossy())))
+            .or_else(|| get(&["ANSIBLE_PRIVATE_KEY_FILE"], "defaults", "private_key_file").and_then(Setting::path)),
+        connection: run.connection.clone().or_else(|| text(&["ANSIBLE_TRANSPORT"], "defaults", "transport")),
+        timeout: run
+            .timeout
+            .or_else(|| checked.number(get(&["ANSIBLE_TIMEOUT"], "defaults", "timeout")))
+            .unwrap_or(TIMEOUT),
+        ssh_common_args: if connection_args.is_empty() { None } else { Some(connection_args.join(" ")) },
+        host_key_checking: checked.boolean(host_keys, true),
+        escalate: run.escalate || checked.boolean(get(&["ANSIBLE_BECOME"], "privilege_escalation", "become"), false),
+        become_method: run
+            .become_method
+            .clone()
+            .or_else(|| text(&["ANSIBLE_BECOME_METHOD"], "privilege_escalation", "become_method")),
+        become_user: run
+            .become_user
+            .clone()
+            .or_else(|| text(&["ANSIBLE_BECOME_USER"], "privilege_escalation", "become_user")),
+        start_at_task: run.start_at_task.clone(),
+        force_handlers: run.force_handlers
+            || checked.boolean(get(&["ANSIBLE_FORCE_HANDLERS"], "defaults", "force_handlers"), false),
+        flush_cache: run.flush_cache,
+        no_cache: run.no_cache,
+        roles_path: get(&["ANSIBLE_ROLES_PATH"], "defaults", "roles_path").map_or_else(
+            || ROLES.iter().map(|path| PathBuf::from(expand_home(path))).collect(),
+            |setting| setting.paths(':'),
+        ),
+        gather: checked.gather(get(&["ANSIBLE_GATHERING"], "defaults", "gathering")),
+        ..Settings::default()
+    }
+}
+
+/// Reads values and notes what is wrong with them.
+struct Checked<'a> {
+    wrong: &'a mut Diagnostics,
+}
+
+impl Checked<'_> {
+    fn note<T>(&mut self, value: Result<T, Diagnostic>) -> Option<T> {
+        value.map_err(|finding| self.wrong.push(finding)).ok()
+    }
+
+    fn number<N: std::str::FromStr>(&mut self, setting: Option<Setting>) -> Option<N> {
+        self.note(setting?.number())
+    }
+
+    fn boolean(&mut self, setting: Option<Setting>, default: bool) -> bool {
+        setting.and_then(|setting| self.note(setting.boolean())).unwrap_or(default)
+    }
+
+    fn gather(&mut self, setting: Option<Setting>) -> Gather {
+        let Some(setting) = setting else { return Gather::default() };
+        let word = setting.words(',').next().unwrap_or("implicit").to_ascii_lowercase();
+        let value = match word.as_str() {
+            "implicit" => Ok(Gather::Implicit),
+            "explicit" => Ok(Gather::Explicit),
+            "smart" => Ok(Gather::Smart),
+            other => Err(setting.wrong(&format!("gathering is implicit, explicit or smart, not `{other}`"))),
+        };
+        self.note(value).unwrap_or_default()
+    }
+}
+
+fn tags(flags: &[String], setting: Option<Setting>) -> Vec<String> {
+    if !flags.is_empty() {
+        return flags.iter().map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty()).collect();
+    }
+    setting.map(|setting| setting.words(',').map(str::to_owned).collect()).unwrap_or_default()
+}

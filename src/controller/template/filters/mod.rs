@@ -1,0 +1,119 @@
+//! The catalogue of filters: every name of `ansible.builtin` and of Jinja, short and qualified.
+
+pub mod arguments;
+pub mod basics;
+pub mod collections;
+pub mod combinatorics;
+pub mod crypt;
+mod dicts;
+mod encode;
+mod hashes;
+mod ipaddr;
+mod markup;
+mod math;
+pub mod moment;
+pub mod paths;
+pub mod pattern;
+pub mod percent;
+mod regexes;
+mod select;
+mod serial;
+mod sets;
+pub mod strings;
+pub mod twister;
+mod units;
+pub mod wrapping;
+pub mod yaml_read;
+
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, Error, State, Value};
+
+use arguments::Arguments;
+
+/// What runs a filter.
+pub type Run = fn(&mut State<'_, '_>, &Arguments) -> Result<Value, Error>;
+
+/// One filter.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter {
+    /// Its short name.
+    pub name: &'static str,
+    /// Its parameters, the filtered value first.
+    pub signature: &'static str,
+    /// Whether it takes undefined values; all others fail on them before they run.
+    pub lenient: bool,
+    /// Its body.
+    pub run: Run,
+}
+
+impl Filter {
+    const fn new(name: &'static str, signature: &'static str, run: Run) -> Self {
+        Self { name, signature, lenient: false, run }
+    }
+
+    const fn lenient(name: &'static str, signature: &'static str, run: Run) -> Self {
+        Self { name, signature, lenient: true, run }
+    }
+}
+
+const FAMILIES: &[&[Filter]] = &[
+    basics::ALL,
+    collections::ALL,
+    combinatorics::ALL,
+    dicts::ALL,
+    encode::ALL,
+    hashes::ALL,
+    markup::ALL,
+    math::ALL,
+    paths::ALL,
+    regexes::ALL,
+    select::ALL,
+    serial::ALL,
+    sets::ALL,
+    strings::ALL,
+    units::ALL,
+    wrapping::ALL,
+];
+
+/// Every filter.
+pub fn catalog() -> impl Iterator<Item = &'static Filter> {
+    FAMILIES.iter().copied().flatten().chain(ipaddr::ALL)
+}
+
+/// Adds every filter under its short name, as `ansible.builtin.` and as `ansible.legacy.`, those for addresses as
+/// `ansible.utils.` too, and the function `dict`.
+pub fn register(env: &mut Environment<'static>) {
+    for filter in catalog() {
+        for name in [
+            filter.name.to_owned(),
+            format!("ansible.builtin.{}", filter.name),
+            format!("ansible.legacy.{}", filter.name),
+        ] {
+            env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| call(state, filter, args));
+        }
+    }
+    for filter in ipaddr::ALL {
+        for collection in ["ansible.utils", "ansible.netcommon"] {
+            let name = format!("{collection}.{}", filter.name);
+            env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| call(state, filter, args));
+        }
+    }
+    env.add_function("dict", |args: Rest<ValueOrKwargs>| {
+        let args = Arguments::bind("dict", "*source **entries", &args.into_values())?;
+        args.refuse_undefined()?;
+        dicts::dict(&args)
+    });
+}
+
+fn call(state: &mut State<'_, '_>, filter: &'static Filter, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
+    let args = Arguments::bind(filter.name, filter.signature, &args.into_values())?;
+    if !filter.lenient {
+        args.refuse_undefined()?;
+    }
+    (filter.run)(state, &args)
+}
+
+/// Scheme and network location of a URL; `None` if it cannot be taken apart.
+pub(super) fn url_parts(text: &str) -> Option<(String, String)> {
+    encode::Url::split(text).ok().map(|url| (url.scheme, url.netloc))
+}

@@ -1,0 +1,203 @@
+//! Points in time: `strftime`, `to_datetime` and the objects they give.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use minijinja::value::{DynObject, Object, ObjectRepr, ValueKind, from_args};
+use minijinja::{Error, ErrorKind, State, Value};
+
+use super::super::emit::python;
+use super::arguments::{Arguments, invalid, number};
+use super::basics::parse_float;
+
+type Outcome = Result<Value, Error>;
+
+/// A date and time without a zone, as `datetime.strptime` gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub DateTime);
+
+/// A span of time in microseconds, as the difference of two datetimes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub i128);
+
+impl Moment {
+    /// The span from another moment to this one.
+    pub fn since(self, other: Self) -> Span {
+        let nanoseconds = |moment: Self| TimeZone::UTC.to_timestamp(moment.0).map_or(0, Timestamp::as_nanosecond);
+        Span((nanoseconds(self) - nanoseconds(other)) / 1000)
+    }
+
+    fn iso(self, separator: char) -> String {
+        let micro = self.0.subsec_nanosecond() / 1000;
+        let text = self.0.strftime(&format!("%Y-%m-%d{separator}%H:%M:%S")).to_string();
+        if micro == 0 { text } else { format!("{text}.{micro:06}") }
+    }
+}
+
+impl Object for Moment {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        Some(match key.as_str()? {
+            "year" => Value::from(self.0.year()),
+            "month" => Value::from(self.0.month()),
+            "day" => Value::from(self.0.day()),
+            "hour" => Value::from(self.0.hour()),
+            "minute" => Value::from(self.0.minute()),
+            "second" => Value::from(self.0.second()),
+            "microsecond" => Value::from(self.0.subsec_nanosecond() / 1000),
+            "tzinfo" => Value::from(()),
+            _ => return None,
+        })
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Outcome {
+        match method {
+            "strftime" => {
+                let (format,): (String,) = from_args(args)?;
+                let time = TimeZone::UTC.to_timestamp(self.0).map_err(|error| invalid(error.to_string()))?;
+                Ok(format_time(&format, &time.to_zoned_datetime(TimeZone::UTC)))
+            }
+            "isoformat" => Ok(Value::from(self.iso('T'))),
+            "timestamp" => {
+                let time = TimeZone::system().to_timestamp(self.0).map_err(|error| invalid(error.to_string()))?;
+                Ok(Value::from(seconds(time.as_nanosecond() / 1000)))
+            }
+            "weekday" => Ok(Value::from(self.0.weekday().to_monday_zero_offset())),
+            "isoweekday" => Ok(Value::from(self.0.weekday().to_monday_one_offset())),
+            "date" => Ok(Value::from_object(Self(self.0.date().to_datetime(jiff::civil::Time::midnight())))),
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<std::cmp::Ordering> {
+        other.downcast_ref::<Self>().map(|other| self.as_ref().cmp(other))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.iso(' '))
+    }
+}
+
+impl Object for Span {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let (day, second) = (86_400_000_000, 1_000_000);
+        let whole = match key.as_str()? {
+            "days" => self.0.div_euclid(day),
+            "seconds" => self.0.rem_euclid(day) / second,
+            "microseconds" => self.0.rem_euclid(second),
+            _ => return None,
+        };
+        Some(super::arguments::integer(whole))
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, _: &[Value]) -> Outcome {
+        match method {
+            "total_seconds" => Ok(Value::from(seconds(self.0))),
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<std::cmp::Ordering> {
+        other.downcast_ref::<Self>().map(|other| self.as_ref().cmp(other))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, rest) = (self.0.div_euclid(86_400_000_000), self.0.rem_euclid(86_400_000_000));
+        if days != 0 {
+            write!(f, "{days} day{}, ", if days.abs() == 1 { "" } else { "s" })?;
+        }
+        let (second, micro) = (rest / 1_000_000, rest % 1_000_000);
+        write!(f, "{}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)?;
+        if micro == 0 { Ok(()) } else { write!(f, ".{micro:06}") }
+    }
+}
+
+fn seconds(microseconds: i128) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "Python's floats lose the same digits")]
+    let whole = microseconds as f64;
+    whole / 1e6
+}
+
+pub(super) fn to_datetime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
+    let text = args.text("string")?;
+    let format = args.text_or("format", "%Y-%m-%d %H:%M:%S");
+    let wrong =
+        || invalid(format!("time data {} does not match format {}", python::quoted(&text), python::quoted(&format)));
+    let parsed = jiff::fmt::strtime::parse(&format, &text).map_err(|_| wrong())?;
+    let date = match parsed.to_date() {
+        Ok(date) => date,
+        Err(_) => jiff::civil::Date::new(
+            parsed.year().unwrap_or(1900),
+            parsed.month().unwrap_or(1),
+            parsed.day().unwrap_or(1),
+        )
+        .map_err(|_| wrong())?,
+    };
+    let time = parsed.to_time().unwrap_or_else(|_| jiff::civil::Time::midnight());
+    Ok(Value::from_object(Moment(date.to_datetime(time))))
+}
+
+pub(super) fn strftime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
+    let zone = if args.flag("utc") { TimeZone::UTC } else { TimeZone::system() };
+    let now = match args.some("second") {
+        None => Timestamp::now(),
+        Some(second) => {
+            let parsed = number(second)
+                .or_else(|| if second.kind() == ValueKind::String { parse_float(second.as_str()?) } else { None });
+            let wrong = || invalid(format!("Invalid value for epoch value ({})", python::text(second)));
+            let epoch = parsed.filter(|epoch| epoch.is_finite() && epoch.abs() < 2e11).ok_or_else(wrong)?;
+            #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
+            Timestamp::from_second(epoch.floor() as i64).map_err(|_| wrong())?
+        }
+    };
+    Ok(format_time(&args.text("string_format")?, &now.to_zoned_datetime(zone)))
+}
+
+/// `time.strftime`: unknown directives stay as they are.
+fn format_time(format: &str, time: &ZonedDateTime) -> Value {
+    let mut out = String::new();
+    let mut rest = format;
+    while let Some(percent) = rest.find('%') {
+        out.push_str(&rest[..percent]);
+        let mut tail = rest[percent + 1..].chars();
+        let mut directive = tail.next();
+        let mut flag = None;
+        if let Some(found @ ('-' | '_' | '0' | '^' | '#')) = directive {
+            flag = Some(found);
+            directive = tail.next();
+        }
+        let Some(letter) = directive else {
+            out.push_str(&rest[percent..]);
+            return Value::from(out);
+        };
+        let flag = flag.map(String::from).unwrap_or_default();
+        match letter {
+            '%' => out.push('%'),
+            'f' => out.extend([format!("{:06}", time.subsec_nanosecond() / 1000)]),
+            'Z' if time.time_zone() == &TimeZone::UTC => out.push_str("GMT"),
+            'c' => out.push_str(&time.strftime("%a %b %e %H:%M:%S %Y").to_string()),
+            'x' => out.push_str(&time.strftime("%m/%d/%y").to_string()),
+            'X' => out.push_str(&time.strftime("%H:%M:%S").to_string()),
+            'r' => out.push_str(&time.strftime("%I:%M:%S %p").to_string()),
+            _ => {
+                let pattern = format!("%{flag}{letter}");
+                match jiff::fmt::strtime::format(pattern.as_bytes(), time) {
+                    Ok(text) => out.push_str(&text),
+                    Err(_) => out.push_str(&pattern),
+                }
+            }
+        }
+        rest = tail.as_str();
+    }
+    Value::from(out + rest)
+}

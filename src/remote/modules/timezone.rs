@@ -1,0 +1,99 @@
+//! `timezone`: the host's time zone.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    options,
+    protocol::{Attributes, Change, Content},
+    remote::{Module, Plan, Planned, Probe, Stop, machine::probe::Found},
+};
+
+options! {
+    /// Sets the time zone of the host's local time.
+    ///
+    /// ## Example
+    /// ```yaml
+    /// - timezone:
+    ///     name: Europe/Berlin
+    /// ```
+    ///
+    /// ## Returns
+    /// Nothing of its own.
+    pub struct Timezone {
+        /// A name of the zone database.
+        name: String,
+    }
+}
+
+const ZONES: &str = "/usr/share/zoneinfo";
+const LINK: &str = "/etc/localtime";
+const FILE: &str = "/etc/timezone";
+
+impl Module for Timezone {
+    fn plan(&self, probe: &Probe<'_>) -> Planned {
+        let zone = Path::new(ZONES).join(&self.name);
+        let known = !self.name.starts_with('/') && !self.name.contains("..") && probe.exists(&zone)?;
+        // The database may come with a package that an earlier task is predicted to install.
+        let coming =
+            probe.predicting() && !probe.exists(Path::new(ZONES))? && probe.assumed("package", "tzdata").is_some();
+        if !known && !coming {
+            return Err(Stop::failed(format!("there is no time zone {} on the host", self.name))
+                .hint("names are like Europe/Berlin; the database is in the package tzdata"));
+        }
+        let mut plan = Plan::new();
+        let linked = current(probe)?;
+        if linked.as_deref() != Some(self.name.as_str()) {
+            plan.push(Change::Symlink { path: LINK.into(), target: zone });
+        }
+        // Only some distributions keep the name in a file too; where it is, it must not say something else.
+        let file = Path::new(FILE);
+        if probe.exists(file)? && probe.read_text(file)?.trim() != self.name {
+            plan.push(Change::Write {
+                path: PathBuf::from(FILE),
+                content: Content::Text(format!("{}\n", self.name)),
+                attributes: Attributes::default(),
+                in_place: false,
+            });
+        }
+        if !plan.changes.is_empty() {
+            plan.diff("timezone", format!("{}\n", linked.unwrap_or_default()), format!("{}\n", self.name));
+        }
+        Ok(plan)
+    }
+}
+
+fn current(probe: &Probe<'_>) -> Found<Option<String>> {
+    let link = Path::new(LINK);
+    if !probe.stat(link)?.is_some_and(|stat| stat.kind == crate::remote::machine::system::FileKind::Symlink) {
+        return Ok(None);
+    }
+    let target = probe.read_link(link)?.to_string_lossy().into_owned();
+    Ok(target.split_once("zoneinfo/").map(|(_, name)| name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{
+        protocol::Verdict,
+        remote::{
+            machine::fake::Fake,
+            modules::trial::{Trial, failure},
+        },
+    };
+
+    #[test]
+    fn the_zone_is_linked_and_named_once() {
+        let host = Fake::new().file("/usr/share/zoneinfo/Europe/Berlin", "").file("/etc/timezone", "Etc/UTC\n");
+        let mut trial = Trial::new(host);
+        let options = json!({"name": "Europe/Berlin"});
+        assert_eq!(trial.check("timezone", options.clone()).verdict, Verdict::Changed);
+        assert_eq!(trial.host.text("/etc/timezone").unwrap(), "Etc/UTC\n");
+        let mut trial = Trial::new(trial.host);
+        assert_eq!(trial.apply("timezone", options.clone()).verdict, Verdict::Changed);
+        assert_eq!(trial.host.text("/etc/timezone").unwrap(), "Europe/Berlin\n");
+        assert_eq!(trial.apply("timezone", options).verdict, Verdict::Unchanged);
+        assert!(failure(&trial.apply("timezone", json!({"name": "Nowhere"}))).contains("Nowhere"));
+    }
+}
