@@ -20,7 +20,10 @@ use super::http::{
     tls::HostTrust,
 };
 use crate::{
-    controller::{executor::{Done, Turn}, state::lock},
+    controller::{
+        executor::{Done, Turn},
+        state::lock,
+    },
     options,
     protocol::{Failure, Json, Map, Outcome, Verdict},
     remote::{OptionSpec, Options, modules::attributes::FileAttributes},
@@ -115,7 +118,9 @@ async fn act(turn: &Turn) -> Result<Outcome, Refused> {
     let mut headers = get.web.headers().map_err(refused)?;
     let address = Address::parse(&get.url).map_err(|error| refused(Failure::new(error.to_string())))?;
     let wanted = match wanted {
-        Some(wanted) if wanted.is_address() => Some(listed(&client, &headers, &wanted, &address).await.map_err(refused)?),
+        Some(wanted) if wanted.is_address() => {
+            Some(listed(&client, &headers, &wanted, &address).await.map_err(refused)?)
+        }
         other => other,
     };
     let there = stat(turn, &get.dest).await.map_err(refused)?;
@@ -126,7 +131,9 @@ async fn act(turn: &Turn) -> Result<Outcome, Refused> {
         dest = format!("{}/{name}", get.dest.trim_end_matches('/'));
         there = stat(turn, &dest).await.map_err(refused)?;
     }
-    if let Some(stat) = &there && !get.force {
+    if let Some(stat) = &there
+        && !get.force
+    {
         match &wanted {
             Some(wanted) if checksum_there(turn, &dest, &wanted.algorithm).await.as_ref() == Some(&wanted.value) => {
                 return Ok(keep(turn, &given, &get, &dest, "file already exists").await);
@@ -155,7 +162,8 @@ async fn act(turn: &Turn) -> Result<Outcome, Refused> {
     }
     if !status.is_success() {
         result.insert("response".into(), json!(format!("HTTP Error {}: {}", status.as_u16(), fetched.answer.reason)));
-        let message = format!("Request failed: {} answers {} {}", fetched.answer.address, status.as_u16(), fetched.answer.reason);
+        let message =
+            format!("Request failed: {} answers {} {}", fetched.answer.address, status.as_u16(), fetched.answer.reason);
         return Err((Failure::new(message), result));
     }
     if into_folder {
@@ -171,7 +179,8 @@ async fn act(turn: &Turn) -> Result<Outcome, Refused> {
             return Err((Failure::new(message).hint("nothing was put in place"), result));
         }
     }
-    let blob = turn.run.blobs.add_file(fetched.file.path()).map_err(|error| refused(Failure::new(error.to_string())))?;
+    let blob =
+        turn.run.blobs.add_file(fetched.file.path()).map_err(|error| refused(Failure::new(error.to_string())))?;
     result.insert("msg".into(), json!(format!("OK ({} bytes)", blob.size)));
     result.insert("size".into(), json!(blob.size));
     result.insert("checksum_src".into(), json!(sum("sha1")));
@@ -246,7 +255,10 @@ impl GetUrl {
         if let Some(wanted) = wanted {
             let found = checksum_there(turn, path, &wanted.algorithm).await.unwrap_or_default();
             if found != wanted.value {
-                return Err(Failure::new(format!("The checksum for {} did not match {}; it was {found}.", self.url, wanted.value)));
+                return Err(Failure::new(format!(
+                    "The checksum for {} did not match {}; it was {found}.",
+                    self.url, wanted.value
+                )));
             }
         }
         let mut options = attributes(given);
@@ -261,7 +273,11 @@ impl GetUrl {
 
 fn attributes(given: &Map) -> Map {
     let kept = ["mode", "owner", "group", "unsafe_writes", "backup"];
-    given.iter().filter(|(name, _)| kept.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+    given
+        .iter()
+        .filter(|(name, _)| kept.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// Leaves the content as it is; mode, owner and group still have to be as asked for.
@@ -280,7 +296,9 @@ async fn touch(turn: &Turn, given: &Map, get: &GetUrl, dest: &str, state: &str, 
     options.insert("path".into(), json!(dest));
     options.insert("state".into(), json!(state));
     let mut outcome = turn.module("file", options, &[]).await;
-    for (name, value) in [("url", json!(get.url)), ("dest", json!(dest)), ("msg", json!(message)), ("elapsed", json!(0))] {
+    for (name, value) in
+        [("url", json!(get.url)), ("dest", json!(dest)), ("msg", json!(message)), ("elapsed", json!(0))]
+    {
         outcome.result.insert(name.into(), value);
     }
     outcome
@@ -298,7 +316,8 @@ async fn checksum_there(turn: &Turn, path: &str, algorithm: &str) -> Option<Stri
 
 /// The checksum of the file in a list that is fetched itself.
 async fn listed(client: &Client<'_>, headers: &HeaderMap, wanted: &Wanted, of: &Address) -> Result<Wanted, Failure> {
-    let failed = |error: HttpError| Failure { message: format!("cannot fetch the checksums: {error}"), hint: error.hint() };
+    let failed =
+        |error: HttpError| Failure { message: format!("cannot fetch the checksums: {error}"), hint: error.hint() };
     let address = Address::parse(&wanted.value).map_err(failed)?;
     let request = Request { method: Method::GET, address, headers: headers.clone(), body: Bytes::new() };
     let mut answer = client.send(request).await.map_err(failed)?;

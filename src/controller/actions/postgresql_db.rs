@@ -157,11 +157,18 @@ impl Db {
             (DbState::Absent, None) => Ok(Vec::new()),
             (DbState::Absent, Some(_)) => Ok(vec![format!("DROP DATABASE {}", identifier(&self.name))]),
             (DbState::Rename, found) => {
-                let Some(target) = &self.target else { return Ok(Err(Failure::new("state is rename but target is missing"))) };
+                let Some(target) = &self.target else {
+                    return Ok(Err(Failure::new("state is rename but target is missing")));
+                };
                 match (found.is_some(), look(session, target).await?.is_some()) {
-                    (true, false) => Ok(vec![format!("ALTER DATABASE {} RENAME TO {}", identifier(&self.name), identifier(target))]),
+                    (true, false) => {
+                        Ok(vec![format!("ALTER DATABASE {} RENAME TO {}", identifier(&self.name), identifier(target))])
+                    }
                     (false, true) => Ok(Vec::new()),
-                    (true, true) => Err(Failure::new(format!("both the source and the target databases exist: {}, {target}", self.name))),
+                    (true, true) => Err(Failure::new(format!(
+                        "both the source and the target databases exist: {}, {target}",
+                        self.name
+                    ))),
                     (false, false) => Err(Failure::new(format!("the source database {} does not exist", self.name))),
                 }
             }
@@ -171,7 +178,10 @@ impl Db {
                 let encoding = match &self.encoding {
                     Some(encoding) => Some(
                         session
-                            .word(&format!("SELECT pg_catalog.pg_encoding_to_char(pg_catalog.pg_char_to_encoding({}))", literal(encoding)))
+                            .word(&format!(
+                                "SELECT pg_catalog.pg_encoding_to_char(pg_catalog.pg_char_to_encoding({}))",
+                                literal(encoding)
+                            ))
                             .await?,
                     ),
                     None => None,
@@ -210,7 +220,10 @@ impl Db {
             if let Some(wanted) = wanted
                 && wanted != *is
             {
-                return Err(Failure::new(format!("changing {what} of database {} is not supported: it is {is}, wanted is {wanted}", self.name)));
+                return Err(Failure::new(format!(
+                    "changing {what} of database {} is not supported: it is {is}, wanted is {wanted}",
+                    self.name
+                )));
             }
         }
         let alter = format!("ALTER DATABASE {}", identifier(&self.name));
@@ -256,21 +269,36 @@ mod tests {
 
     fn found() -> Found {
         let word = |text: &str| text.to_owned();
-        Found { owner: word("postgres"), encoding: word("UTF8"), collate: word("C"), ctype: word("C"), limit: word("-1"), tablespace: word("pg_default") }
+        Found {
+            owner: word("postgres"),
+            encoding: word("UTF8"),
+            collate: word("C"),
+            ctype: word("C"),
+            limit: word("-1"),
+            tablespace: word("pg_default"),
+        }
     }
 
     #[test]
     fn a_new_database_is_made_as_described() {
-        let sql = db(json!({ "name": "a\"b", "owner": "me", "encoding": "UTF-8", "conn_limit": 5, "template": "" })).creation();
+        let sql = db(json!({ "name": "a\"b", "owner": "me", "encoding": "UTF-8", "conn_limit": 5, "template": "" }))
+            .creation();
         assert_eq!(sql, "CREATE DATABASE \"a\"\"b\" OWNER \"me\" ENCODING 'UTF-8' CONNECTION LIMIT 5");
     }
 
     #[test]
     fn only_differences_are_altered() {
-        assert!(db(json!({ "name": "x", "owner": "postgres", "conn_limit": -1 })).alterations(&found(), Some("UTF8")).unwrap().is_empty());
+        assert!(
+            db(json!({ "name": "x", "owner": "postgres", "conn_limit": -1 }))
+                .alterations(&found(), Some("UTF8"))
+                .unwrap()
+                .is_empty()
+        );
         let commands = db(json!({ "name": "x", "owner": "me", "conn_limit": 3 })).alterations(&found(), None).unwrap();
         assert_eq!(commands, ["ALTER DATABASE \"x\" OWNER TO \"me\"", "ALTER DATABASE \"x\" CONNECTION LIMIT 3"]);
-        assert!(db(json!({ "name": "x" })).alterations(&found(), Some("LATIN1")).unwrap_err().message.contains("encoding"));
+        assert!(
+            db(json!({ "name": "x" })).alterations(&found(), Some("LATIN1")).unwrap_err().message.contains("encoding")
+        );
         assert!(db(json!({ "name": "x", "lc_ctype": "de_DE.UTF-8" })).alterations(&found(), None).is_err());
     }
 }

@@ -120,7 +120,8 @@ fn by_name(rows: Vec<Vec<Option<String>>>, columns: &[&str]) -> Json {
     let named = rows.into_iter().filter_map(|row| {
         let mut cells = row.into_iter();
         let name = cells.next()??;
-        let about: Map = columns.iter().zip(cells).map(|(column, cell)| ((*column).to_owned(), value(column, cell))).collect();
+        let about: Map =
+            columns.iter().zip(cells).map(|(column, cell)| ((*column).to_owned(), value(column, cell))).collect();
         Some((name, Json::Object(about)))
     });
     Json::Object(named.collect())
@@ -153,7 +154,8 @@ mod tests {
     #[test]
     fn rows_go_by_name() {
         let row = |cells: &[Option<&str>]| cells.iter().map(|cell| cell.map(str::to_owned)).collect::<Vec<_>>();
-        let roles = by_name(vec![row(&[Some("me"), Some("t"), Some("f"), None])], &["superuser", "canlogin", "valid_until"]);
+        let roles =
+            by_name(vec![row(&[Some("me"), Some("t"), Some("f"), None])], &["superuser", "canlogin", "valid_until"]);
         assert_eq!(roles, json!({ "me": { "superuser": true, "canlogin": false, "valid_until": "" } }));
     }
 }

@@ -86,7 +86,8 @@ pub async fn run(turn: &Turn) -> Done {
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
     let load = Load::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
-    let path = turn.find_file("files", &load.src).or_else(|failure| turn.find_file("db", &load.src).map_err(|_| failure))?;
+    let path =
+        turn.find_file("files", &load.src).or_else(|failure| turn.find_file("db", &load.src).map_err(|_| failure))?;
     let trust = load.login.trust(turn);
     let progress = |what: &str, done: u64, all: u64| turn.progress(what, (all > 0).then_some((done, all)));
     let predicted = if turn.check { Some(predictions::of(turn, &load.login, &load.db).await) } else { None };
@@ -186,7 +187,9 @@ impl Work<'_> {
         Ok(match self.decide(ledger::look(session).await.map_err(failed)?)? {
             Step::Nothing(outcome) => outcome,
             Step::Load => self.outcome(Verdict::Changed, true, None, 0, "would load the dump"),
-            Step::Adopt => self.outcome(Verdict::Changed, false, None, 0, "would take the database as loaded from the dump"),
+            Step::Adopt => {
+                self.outcome(Verdict::Changed, false, None, 0, "would take the database as loaded from the dump")
+            }
             Step::Replace(before) => {
                 let message = "would load the dump into a fresh database that takes the old one's name";
                 self.outcome(Verdict::Changed, true, Some(&before), 0, message)
@@ -217,7 +220,9 @@ impl Work<'_> {
 
     async fn begin(&self, session: &Session) -> Result<(), PgError> {
         // Limits that are meant for requests of users would cut a long load.
-        session.run("SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0").await?;
+        session
+            .run("SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0")
+            .await?;
         session.run("BEGIN").await?;
         ledger::lock(session, || (self.progress)("waiting for another run that is loading", 0, 0)).await
     }
@@ -245,7 +250,9 @@ impl Work<'_> {
         let names = Names::of(&self.load.db, self.load.keep_old);
         let failed = |error: PgError| error.failure(&format!("cannot replace database {}", names.own));
         let over = self.load.login.open(self.dial, self.trust, &self.load.maintenance_db).await.map_err(failed)?;
-        replacement::lock(&over, || (self.progress)("waiting for another run that is loading", 0, 0)).await.map_err(failed)?;
+        replacement::lock(&over, || (self.progress)("waiting for another run that is loading", 0, 0))
+            .await
+            .map_err(failed)?;
         // Another run may have replaced it while this one waited.
         let now = self.load.login.open(self.dial, self.trust, &names.own).await.map_err(failed)?;
         if let Step::Nothing(outcome) = self.decide(ledger::look(&now).await.map_err(failed)?)? {

@@ -91,7 +91,9 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
 impl Query {
     pub(super) async fn carry_out(&self, session: &Session, check: bool) -> Result<Outcome, Failure> {
         let texts: Vec<String> = match &self.query {
-            Json::Array(items) => items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect(),
+            Json::Array(items) => {
+                items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect()
+            }
             Json::String(text) => vec![text.clone()],
             other => vec![other.to_string()],
         };
@@ -116,7 +118,9 @@ impl Query {
         for text in &texts {
             let filled = values::fill(text, &self.positional_args, &self.named_args).map_err(Failure::new)?;
             for statement in statements(&filled)? {
-                let done = one(session, &statement).await.map_err(|error| error.failure(&format!("cannot run {}", statement.head())))?;
+                let done = one(session, &statement)
+                    .await
+                    .map_err(|error| error.failure(&format!("cannot run {}", statement.head())))?;
                 total.add(done);
             }
             total.queries.push(filled);
@@ -253,9 +257,14 @@ fn statements(text: &str) -> Result<Vec<Statement>, Failure> {
                 }
             }
             Piece::Meta { text, .. } => {
-                return Err(Failure::new(format!("{} is a command to psql, not SQL", String::from_utf8_lossy(&text).trim())));
+                return Err(Failure::new(format!(
+                    "{} is a command to psql, not SQL",
+                    String::from_utf8_lossy(&text).trim()
+                )));
             }
-            Piece::Rest { trouble: Some(trouble), .. } => return Err(Failure::new(format!("the query is not complete: {trouble}"))),
+            Piece::Rest { trouble: Some(trouble), .. } => {
+                return Err(Failure::new(format!("the query is not complete: {trouble}")));
+            }
             _ => {}
         }
     }

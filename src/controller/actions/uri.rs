@@ -262,7 +262,8 @@ async fn exchange(
     headers: HeaderMap,
     body: Vec<u8>,
 ) -> Result<(Answer, Vec<u8>), HttpError> {
-    let method = Method::from_bytes(uri.method.to_uppercase().as_bytes()).map_err(|error| HttpError::Exchange(chain(&error)))?;
+    let method =
+        Method::from_bytes(uri.method.to_uppercase().as_bytes()).map_err(|error| HttpError::Exchange(chain(&error)))?;
     let request = Request { method, address: Address::parse(&uri.url)?, headers, body: Bytes::from(body) };
     let mut answer = client.send(request).await?;
     let content =
@@ -274,8 +275,12 @@ async fn exchange(
 fn described(uri: &Uri, answer: &Answer, content: &[u8]) -> Map {
     let mut result = Map::new();
     for name in answer.headers.keys() {
-        let values: Vec<String> =
-            answer.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        let values: Vec<String> = answer
+            .headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect();
         result.insert(name.as_str().replace('-', "_"), json!(values.join(", ")));
     }
     if let Some(Json::String(location)) = result.get("location") {
@@ -290,14 +295,18 @@ fn described(uri: &Uri, answer: &Answer, content: &[u8]) -> Map {
     result.insert("url".into(), json!(if redirected { answer.address.to_string() } else { uri.url.clone() }));
     result.insert("redirected".into(), json!(redirected));
     result.insert("status".into(), json!(answer.status.as_u16()));
-    let message = if answer.status.is_client_error() || answer.status.is_server_error() || answer.status.is_redirection() {
-        format!("HTTP Error {}: {}", answer.status.as_u16(), answer.reason)
-    } else {
-        let length = answer.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
-        format!("{} ({length} bytes)", if answer.status == StatusCode::OK { "OK" } else { &answer.reason })
-    };
+    let message =
+        if answer.status.is_client_error() || answer.status.is_server_error() || answer.status.is_redirection() {
+            format!("HTTP Error {}: {}", answer.status.as_u16(), answer.reason)
+        } else {
+            let length =
+                answer.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).unwrap_or("unknown");
+            format!("{} ({length} bytes)", if answer.status == StatusCode::OK { "OK" } else { &answer.reason })
+        };
     result.insert("msg".into(), json!(message));
-    if is_json(&answer.headers) && let Ok(value) = serde_json::from_slice::<Json>(content) {
+    if is_json(&answer.headers)
+        && let Ok(value) = serde_json::from_slice::<Json>(content)
+    {
         result.insert("json".into(), value);
     }
     if uri.return_content {
@@ -342,7 +351,8 @@ mod tests {
     async fn asked(options: Json, set: impl FnOnce(&mut Client<'_>)) -> Outcome {
         let uri = Uri::parse(options.as_object().unwrap()).unwrap();
         let mut client = Client::new(&Here, &Nobody, Duration::from_secs(5));
-        client.login = uri.web.url_username.clone().map(|user| (user, uri.web.url_password.clone().unwrap_or_default()));
+        client.login =
+            uri.web.url_username.clone().map(|user| (user, uri.web.url_password.clone().unwrap_or_default()));
         set(&mut client);
         let headers = headers(&uri.web).unwrap();
         let body = uri.body.as_ref().map(http::body::json).unwrap_or_default();
@@ -352,7 +362,10 @@ mod tests {
     fn site(request: &Received) -> (String, Vec<u8>) {
         let json = "200 OK\r\nContent-Type: application/problem+json; charset=utf-8";
         match request.line.as_str() {
-            "GET /json" => (format!("{json}\r\nX-Some-Header: a\r\nX-Some-Header: b\r\nSet-Cookie: id=7; Path=/"), b"{\"a\": [1]}".to_vec()),
+            "GET /json" => (
+                format!("{json}\r\nX-Some-Header: a\r\nX-Some-Header: b\r\nSet-Cookie: id=7; Path=/"),
+                b"{\"a\": [1]}".to_vec(),
+            ),
             "GET /hop" => ("302 Found\r\nLocation: ../json\r\nSet-Cookie: hop=1".into(), Vec::new()),
             "POST /hop" => ("303 See Other\r\nLocation: /echo".into(), Vec::new()),
             "GET /circle" => ("302 Found\r\nLocation: /circle".into(), Vec::new()),
@@ -364,7 +377,8 @@ mod tests {
                 ("200 OK\r\nContent-Encoding: gzip".into(), packer.finish().unwrap())
             }
             "GET /echo" | "POST /echo" => {
-                let text = format!("{} {} {}", request.line, request.header("cookie"), String::from_utf8_lossy(&request.body));
+                let text =
+                    format!("{} {} {}", request.line, request.header("cookie"), String::from_utf8_lossy(&request.body));
                 ("200 OK".into(), text.into_bytes())
             }
             line if line.starts_with("GET http://") => ("200 OK".into(), format!("proxied {line}").into_bytes()),

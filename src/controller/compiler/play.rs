@@ -62,7 +62,7 @@ impl PlayRun {
         }
         let mut roles: Vec<Arc<Role>> = Vec::new();
         for used in &play.roles {
-            for role in used.items.iter().filter_map(role_of).chain([used.role.clone()]) {
+            for role in used.role.all_dependencies().into_iter().chain([used.role.clone()]) {
                 if !roles.iter().any(|known| Arc::ptr_eq(known, &role)) {
                     roles.push(role);
                 }
@@ -78,13 +78,6 @@ impl PlayRun {
             hosts,
             play,
         }
-    }
-}
-
-fn role_of(item: &Item) -> Option<Arc<Role>> {
-    match item {
-        Item::Task(task) => task.role.clone(),
-        Item::Block(block) => block.body.iter().find_map(role_of),
     }
 }
 

@@ -21,6 +21,10 @@ pub fn of_task(run: &Arc<Run>, batch: &Batch, host: &str, task: &Task) -> Scope 
             layers.add(Level::RoleDefaults, outer.defaults.clone());
             layers.add(Level::RoleVars, outer.vars.clone());
         }
+        for inner in role.all_dependencies() {
+            layers.add(Level::RoleDefaults, inner.defaults.clone());
+            layers.add(Level::RoleVars, inner.vars.clone());
+        }
         layers.add(Level::RoleDefaults, role.defaults.clone());
         layers.add(Level::RoleVars, role.vars.clone());
         layers.add(Level::RoleParameters, role.parameters.clone());

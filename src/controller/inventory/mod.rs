@@ -92,7 +92,9 @@ impl Inventory {
     /// The groups right below a group, in the order written.
     #[must_use]
     pub fn children_of(&self, group: &str) -> Vec<&Group> {
-        self.group(group).map(|group| group.children.iter().map(|index| &self.groups[*index]).collect()).unwrap_or_default()
+        self.group(group)
+            .map(|group| group.children.iter().map(|index| &self.groups[*index]).collect())
+            .unwrap_or_default()
     }
 
     /// The hosts that a group names itself, in the order written.

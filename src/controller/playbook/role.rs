@@ -12,7 +12,7 @@ use crate::controller::{
 };
 
 /// A role as one play uses it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Role {
     /// Its name.
     pub name: String,
@@ -28,6 +28,8 @@ pub struct Role {
     pub meta: Option<Node>,
     /// `meta/argument_specs` or what `meta/main` has of it.
     pub argument_specs: Option<Node>,
+    /// The roles it depends on, in their order; their defaults and variables count in it, weaker than its own.
+    pub dependencies: Vec<Arc<Role>>,
     /// The roles that use it as a dependency, nearest first; their variables count in it.
     pub parents: Vec<Arc<Role>>,
     /// Whether it may run twice with the same parameters.
@@ -47,6 +49,19 @@ pub struct RoleUse {
     pub keywords: Arc<Keywords>,
     /// Where it is used.
     pub span: Span,
+}
+
+impl Role {
+    /// The roles it depends on, and those they depend on, the farthest first.
+    #[must_use]
+    pub fn all_dependencies(&self) -> Vec<Arc<Self>> {
+        let mut all = Vec::new();
+        for role in &self.dependencies {
+            all.extend(role.all_dependencies());
+            all.push(role.clone());
+        }
+        all
+    }
 }
 
 /// Which files of a role are used; `main` by default.

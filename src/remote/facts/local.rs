@@ -11,8 +11,7 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
         let Some(name) = file.strip_suffix(".fact") else { continue };
         let path = directory.join(&file);
         let executable = facts.probe.stat_followed(&path).ok().flatten().is_some_and(|stat| stat.mode & 0o111 != 0);
-        let said =
-            if executable { facts.says(&[&path.to_string_lossy()]) } else { facts.text(&path) };
+        let said = if executable { facts.says(&[&path.to_string_lossy()]) } else { facts.text(&path) };
         let value = match said {
             None => Json::from(format!("error: {} could not be read or failed", path.display())),
             Some(text) => serde_json::from_str(&text)

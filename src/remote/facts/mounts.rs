@@ -12,7 +12,9 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
         .lines()
         .map(|line| line.split_whitespace().map(unescape).collect::<Vec<_>>())
         // As in Ansible: what has a device or a remote behind it; the kernel's own file systems are left out.
-        .filter(|fields| fields.len() > 3 && (fields[0].starts_with('/') || fields[0].contains(":/") || fields[1] == "/"))
+        .filter(|fields| {
+            fields.len() > 3 && (fields[0].starts_with('/') || fields[0].contains(":/") || fields[1] == "/")
+        })
         .collect();
     let mut argv = vec!["stat", "-f", "-c", "%S|%b|%a|%f|%c|%d"];
     argv.extend(mounted.iter().map(|fields| fields[1].as_str()));

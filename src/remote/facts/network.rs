@@ -18,9 +18,12 @@ struct Address {
 }
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
-    let names: Vec<String> = facts.names("/sys/class/net").into_iter().filter(|name| name != "bonding_masters").collect();
+    let names: Vec<String> =
+        facts.names("/sys/class/net").into_iter().filter(|name| name != "bonding_masters").collect();
     let routes = facts.text("/proc/net/route").unwrap_or_default();
-    let addresses = if let Some(listed) = facts.says(&["ip", "-o", "addr", "show"]) { listed.lines().filter_map(listed_address).collect() } else {
+    let addresses = if let Some(listed) = facts.says(&["ip", "-o", "addr", "show"]) {
+        listed.lines().filter_map(listed_address).collect()
+    } else {
         let mut addresses = ipv4_of_kernel(&facts.text("/proc/net/fib_trie").unwrap_or_default(), &routes);
         addresses.extend(facts.text("/proc/net/if_inet6").unwrap_or_default().lines().filter_map(kernel_ipv6));
         addresses
@@ -85,9 +88,13 @@ fn properties(facts: &Gathering<'_, '_>, name: &str) -> Map {
     if let Some(mtu) = facts.line(path("mtu")).and_then(|mtu| mtu.parse::<u64>().ok()) {
         put("mtu", mtu.into());
     }
-    let flags = facts.line(path("flags")).and_then(|flags| u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
+    let flags =
+        facts.line(path("flags")).and_then(|flags| u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok());
     // IFF_UP and IFF_PROMISC of the kernel's interface flags.
-    put("active", (flags.unwrap_or_default() & 0x1 != 0 && facts.line(path("operstate")).as_deref() != Some("down")).into());
+    put(
+        "active",
+        (flags.unwrap_or_default() & 0x1 != 0 && facts.line(path("operstate")).as_deref() != Some("down")).into(),
+    );
     put("promisc", (flags.unwrap_or_default() & 0x100 != 0).into());
     let kind = if facts.exists(path("bridge")) {
         "bridge"
@@ -147,9 +154,11 @@ fn ipv4_of_kernel(trie: &str, routes: &str) -> Vec<Address> {
             last = address.trim();
         } else if line.contains("/32 host LOCAL") && !addresses.iter().any(|known| known.ip == last) {
             let Ok(ip) = last.parse::<Ipv4Addr>() else { continue };
-            let route = routes.lines().skip(1).filter_map(route).find(|route| {
-                route.mask != 0 && u32::from(ip) & route.mask == route.destination
-            });
+            let route = routes
+                .lines()
+                .skip(1)
+                .filter_map(route)
+                .find(|route| route.mask != 0 && u32::from(ip) & route.mask == route.destination);
             let (interface, prefix) = match route {
                 Some(route) => (route.interface, route.mask.count_ones()),
                 None if ip.is_loopback() => ("lo".to_owned(), 8),
@@ -195,7 +204,8 @@ struct Route {
 /// A line of `/proc/net/route`, whose numbers are hexadecimal in the machine's byte order.
 fn route(line: &str) -> Option<Route> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let number = |at: usize| u32::from_str_radix(words.get(at)?, 16).ok().map(|raw| u32::from_be_bytes(raw.to_ne_bytes()));
+    let number =
+        |at: usize| u32::from_str_radix(words.get(at)?, 16).ok().map(|raw| u32::from_be_bytes(raw.to_ne_bytes()));
     Some(Route {
         interface: (*words.first()?).to_owned(),
         destination: number(1)?,
@@ -247,9 +257,8 @@ fn default_ipv6(routes: &str, interfaces: &Map) -> Map {
     default.insert("gateway".to_owned(), gateway.into());
     default.insert("interface".to_owned(), words[9].into());
     let interface = interfaces.get(words[9]);
-    let global = interface.and_then(|interface| {
-        interface["ipv6"].as_array()?.iter().find(|address| address["scope"] == "global")
-    });
+    let global = interface
+        .and_then(|interface| interface["ipv6"].as_array()?.iter().find(|address| address["scope"] == "global"));
     for name in ["address", "prefix", "scope"] {
         default.insert(name.to_owned(), global.map_or(Json::Null, |address| address[name].clone()));
     }

@@ -14,6 +14,9 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
         "openrc"
     } else if first == "runit-init" {
         "runit"
+    } else if !(first.is_empty() || first == "init" || first == "systemd" || first.ends_with("sh")) {
+        // A container or sandbox whose first program is no init at all: the name says as much.
+        &first
     } else if first == "init" && facts.exists("/etc/init.d") || offline() {
         if offline() { "systemd" } else { "sysvinit" }
     } else if facts.exists("/etc/init.d") {

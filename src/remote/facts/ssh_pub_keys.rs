@@ -3,9 +3,9 @@
 use super::Gathering;
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
-    let directory = ["/etc/ssh", "/etc/openssh", "/etc"].into_iter().find(|directory| {
-        facts.names(directory).iter().any(|name| name.starts_with("ssh_host_"))
-    });
+    let directory = ["/etc/ssh", "/etc/openssh", "/etc"]
+        .into_iter()
+        .find(|directory| facts.names(directory).iter().any(|name| name.starts_with("ssh_host_")));
     let Some(directory) = directory else { return };
     for kind in ["dsa", "rsa", "ecdsa", "ed25519"] {
         let Some(line) = facts.line(format!("{directory}/ssh_host_{kind}_key.pub")) else { continue };

@@ -5,9 +5,10 @@ use super::Gathering;
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let uid = facts.probe.uid();
     let passwd = facts.text("/etc/passwd").unwrap_or_default();
-    let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
-        fields.len() > 6 && fields[2].parse() == Ok(uid)
-    });
+    let entry = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.len() > 6 && fields[2].parse() == Ok(uid));
     facts.set("user_uid", uid);
     facts.set("effective_user_id", uid);
     facts.set("real_user_id", uid);

@@ -141,7 +141,8 @@ impl DockerContainer {
             // Another container is meant by its name and kept by its id.
             if ["network_mode", "pid_mode", "ipc_mode"].contains(&property.name)
                 && let Some(name) = property.value.as_str().and_then(|mode| mode.strip_prefix("container:"))
-                && let Some(id) = engine.container(name)?.and_then(|other| other.value["Id"].as_str().map(str::to_owned))
+                && let Some(id) =
+                    engine.container(name)?.and_then(|other| other.value["Id"].as_str().map(str::to_owned))
             {
                 property.value = json!(format!("container:{id}"));
                 property.body = property.value.clone();
@@ -348,7 +349,13 @@ impl DockerContainer {
         Some(Difference { name: "image".to_owned(), before, after, live: false })
     }
 
-    fn update(&self, engine: &Engine<'_, '_>, properties: &[Property], differences: &[Difference], after: &mut Json) -> HttpRequest {
+    fn update(
+        &self,
+        engine: &Engine<'_, '_>,
+        properties: &[Property],
+        differences: &[Difference],
+        after: &mut Json,
+    ) -> HttpRequest {
         let name = &self.container.name;
         let path = format!("/containers/{}/update", encode(name));
         let mut request = engine.request("POST", &path, format!("update container {name}"));
@@ -450,8 +457,11 @@ impl DockerContainer {
                 let said = said.map_or_else(|| self.last_words(engine), str::to_owned);
                 let what = if gone { "ended" } else { "is not healthy" };
                 return Err(Stop::Failed(
-                    crate::protocol::Failure::new(format!("container {name} {what} after {waited:.0} s: {}", said.trim()))
-                        .hint(format!("see `docker logs {name}` on the host")),
+                    crate::protocol::Failure::new(format!(
+                        "container {name} {what} after {waited:.0} s: {}",
+                        said.trim()
+                    ))
+                    .hint(format!("see `docker logs {name}` on the host")),
                     Map::from_iter([("container".to_owned(), value)]),
                 ));
             }

@@ -7,11 +7,7 @@ use crate::{
     protocol::{Json, Map},
     remote::{
         Module, Plan, Planned, Probe, Stop,
-        docker::{
-            Connection, Engine,
-            engine::with_query,
-            filters::encoded,
-        },
+        docker::{Connection, Engine, engine::with_query, filters::encoded},
     },
 };
 
@@ -64,7 +60,9 @@ impl Module for DockerHostInfo {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         let engine = Engine::connect(probe, &self.connection)?;
         if engine.absent() {
-            return Err(Stop::Unknown("what the Docker engine says of itself is known after it is installed".to_owned()));
+            return Err(Stop::Unknown(
+                "what the Docker engine says of itself is known after it is installed".to_owned(),
+            ));
         }
         let mut plan = Plan::new();
         plan.set("can_talk_to_docker", true);
@@ -86,7 +84,10 @@ impl Module for DockerHostInfo {
         }
         if self.disk_usage {
             let usage = engine.get("/system/df")?.unwrap_or_default();
-            plan.set("disk_usage", if self.verbose_output { usage } else { json!({"LayersSize": usage["LayersSize"]}) });
+            plan.set(
+                "disk_usage",
+                if self.verbose_output { usage } else { json!({"LayersSize": usage["LayersSize"]}) },
+            );
         }
         Ok(plan)
     }

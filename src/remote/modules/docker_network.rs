@@ -1,7 +1,7 @@
 //! `docker_network`: makes, replaces and removes networks and says which containers are in them.
 
-use std::fmt::Write as _;
 use serde_json::json;
+use std::fmt::Write as _;
 
 use crate::{
     choices, options,
@@ -233,7 +233,8 @@ impl DockerNetwork {
 
     fn connect(&self, engine: &Engine<'_, '_>, container: &str) -> HttpRequest {
         let path = format!("/networks/{}/connect", encode(&self.name));
-        let mut request = engine.request("POST", &path, format!("connect container {container} to network {}", self.name));
+        let mut request =
+            engine.request("POST", &path, format!("connect container {container} to network {}", self.name));
         request.body = Some(json!({"Container": container}));
         request
     }
@@ -275,7 +276,9 @@ impl DockerNetwork {
         }
         let configs = found["IPAM"]["Config"].as_array().cloned().unwrap_or_default();
         for wanted in self.ipam_config.iter().flatten() {
-            let fits = |config: &&Json| wanted.body().as_object().is_some_and(|body| body.iter().all(|(k, v)| config[k] == *v));
+            let fits = |config: &&Json| {
+                wanted.body().as_object().is_some_and(|body| body.iter().all(|(k, v)| config[k] == *v))
+            };
             if configs.iter().find(fits).is_none() {
                 compare("ipam_config", &json!(configs), &wanted.body());
             }

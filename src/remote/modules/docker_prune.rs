@@ -5,11 +5,7 @@ use crate::{
     protocol::{Change, Json, Map},
     remote::{
         Applied, Module, Plan, Planned, Probe, Stop,
-        docker::{
-            Connection, Engine,
-            engine::with_query,
-            filters::encoded,
-        },
+        docker::{Connection, Engine, engine::with_query, filters::encoded},
     },
 };
 
@@ -94,10 +90,14 @@ impl Module for DockerPrune {
     }
 
     fn report(&self, plan: &mut Plan, applied: &[Applied], _probe: &Probe<'_>) -> Result<(), Stop> {
-        let paths: Vec<String> = plan.changes.iter().map(|change| match change {
-            Change::Http(request) => request.path.clone(),
-            _ => String::new(),
-        }).collect();
+        let paths: Vec<String> = plan
+            .changes
+            .iter()
+            .map(|change| match change {
+                Change::Http(request) => request.path.clone(),
+                _ => String::new(),
+            })
+            .collect();
         for (path, applied) in paths.iter().zip(applied) {
             let Some((_, field, name)) = KINDS.into_iter().find(|(known, ..)| path.contains(known)) else { continue };
             let answer: Json = serde_json::from_str(&applied.stdout).unwrap_or_default();

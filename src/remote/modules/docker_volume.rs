@@ -150,7 +150,11 @@ impl DockerVolume {
         let mut told = Vec::new();
         let mut compare = |what: String, found: &Json, wanted: &Json| {
             if found != wanted {
-                told.push((what, crate::remote::docker::compare::shown(found), crate::remote::docker::compare::shown(wanted)));
+                told.push((
+                    what,
+                    crate::remote::docker::compare::shown(found),
+                    crate::remote::docker::compare::shown(wanted),
+                ));
             }
         };
         compare("driver".to_owned(), &found["Driver"], &json!(self.driver));

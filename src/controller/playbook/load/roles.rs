@@ -166,7 +166,7 @@ impl Loader {
             own_vars.extend(parent.parameters.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         own_vars.extend(parameters);
-        let role = Arc::new(Role {
+        let mut role = Role {
             name: name.rsplit('/').next().unwrap_or(name).to_owned(),
             path: path.clone(),
             defaults: Arc::new(layer(defaults.as_ref())),
@@ -176,20 +176,24 @@ impl Loader {
             meta: meta.clone(),
             argument_specs: specs,
             parents: parents.to_vec(),
-        });
+            dependencies: Vec::new(),
+        };
         let key = format!("{} {:?} {:?}", path.display(), role.parameters, keywords);
         let repeated = !seen.insert(key) && !role.allow_duplicates;
         let around = around.with(keywords.clone());
         let (mut items, mut handlers) = (Vec::new(), Vec::new());
         let dependencies = meta.as_ref().and_then(|meta| meta.as_map()?.get("dependencies").cloned());
-        let mut chain = vec![role.clone()];
+        // Dependencies know who uses them; the role itself is only whole once it knows them.
+        let mut chain = vec![Arc::new(role.clone())];
         chain.extend(parents.iter().cloned());
         for dependency in dependencies.iter().flat_map(|list| list.as_list().unwrap_or_default()) {
             if let Some(mut used) = self.role_use(dependency, &around, &chain, seen, diagnostics) {
                 items.append(&mut used.items);
                 handlers.append(&mut used.handlers);
+                role.dependencies.push(used.role);
             }
         }
+        let role = Arc::new(role);
         let inside = Surroundings { folder: path.join("tasks"), role: Some(role.clone()), ..around };
         match role_file(&path.join("tasks"), &files.tasks) {
             Some(_) if repeated => {}
