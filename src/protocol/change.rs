@@ -105,8 +105,10 @@ pub struct Attributes {
     /// Group by name, likewise.
     pub group: Option<String>,
     /// Modification time in nanoseconds since 1970.
+    #[serde(with = "nanoseconds")]
     pub mtime: Option<i128>,
     /// Access time in nanoseconds since 1970.
+    #[serde(with = "nanoseconds")]
     pub atime: Option<i128>,
     /// Follow a symbolic link at the end of the path.
     pub follow: bool,
@@ -211,6 +213,20 @@ impl Content {
     }
 }
 
+/// Times as 64 bits on the wire, which reach to the year 2262: tagged enums carry no more.
+mod nanoseconds {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "the signature serde asks for")]
+    pub(super) fn serialize<S: Serializer>(time: &Option<i128>, to: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| i64::try_from(time).unwrap_or(if time < 0 { i64::MIN } else { i64::MAX })).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i128>, D::Error> {
+        Ok(Option::<i64>::deserialize(from)?.map(i128::from))
+    }
+}
+
 mod base64_bytes {
     use base64::{Engine, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -221,5 +237,18 @@ mod base64_bytes {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_survive_the_wire_inside_a_change() {
+        let attributes = Attributes { mtime: Some(1_700_000_000_123_456_789), atime: None, ..Attributes::default() };
+        let change = Change::Attributes { path: PathBuf::from("/x"), attributes };
+        let wire = serde_json::to_vec(&change).unwrap();
+        assert_eq!(serde_json::from_slice::<Change>(&wire).unwrap(), change);
     }
 }

@@ -80,7 +80,7 @@ fn not_boolean(text: &str, value: &Value) -> TemplateError {
     TemplateError::new(
         Trouble::Failed,
         format!(
-            "conditional result ({}) was derived from value of type '{kind}': `{text}` must be true or false; write `{text} | bool`, `{text} | length > 0` or another comparison",
+            "conditional result ({}) was derived from value of type '{kind}': `{text}` must be true or false; write `({text}) | bool`, `({text}) | length > 0` or another comparison",
             if value.is_true() { "True" } else { "False" }
         ),
     )
