@@ -146,6 +146,7 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| fail(&format!("{name} is not set; cargo runs this script")))
 }
 
+#[expect(clippy::print_stderr, reason = "how a build script tells cargo why it failed")]
 fn fail(message: &str) -> ! {
     for line in message.lines() {
         println!("cargo:warning={line}");

@@ -38,7 +38,6 @@ pub fn execute(
         Ok(plan) => plan,
         Err(stop) => return stopped(stop),
     };
-    drop(probe);
     if let Some(reason) = plan.skipped.take() {
         let mut outcome = finish(plan, Verdict::Unchanged, call.diff);
         outcome.verdict = Verdict::Skipped(reason);

@@ -84,13 +84,13 @@ pub(super) fn surroundings(turn: &Turn) -> Surroundings {
 /// The loop's variables as a level, so that what is included sees the item it is included for.
 fn loop_variables(turn: &Turn) -> Option<Keywords> {
     turn.task.each.as_ref()?;
-    let name = turn.scope.get("ansible_loop_var").and_then(data)?.to_string();
-    let index = turn.scope.get("ansible_index_var").and_then(data).map(|index| index.to_string());
+    let name = turn.scope.get("ansible_loop_var").map(data)?.to_string();
+    let index = turn.scope.get("ansible_index_var").map(data).map(|index| index.to_string());
     let mut entries = Vec::new();
     for name in
         [Some(name), index, Some("ansible_loop".to_owned()), Some("ansible_loop_var".to_owned())].into_iter().flatten()
     {
-        if let Some(value) = turn.scope.get(&name).and_then(data) {
+        if let Some(value) = turn.scope.get(&name).map(data) {
             let json = crate::controller::template::to_json(&value).ok()?;
             let marks = crate::controller::source::composer::Marks { trusted: false, secret: false };
             entries.push((Node::text(turn.task.span.clone(), &name), Node::from_json(&json, &turn.task.span, marks)));
@@ -103,10 +103,10 @@ fn loop_variables(turn: &Turn) -> Option<Keywords> {
     Some(keywords)
 }
 
-fn data(variable: &crate::controller::variables::Var) -> Option<minijinja::Value> {
+fn data(variable: &crate::controller::variables::Var) -> minijinja::Value {
     match variable {
-        crate::controller::variables::Var::Data(value) => Some(value.clone()),
-        crate::controller::variables::Var::Node(node) => Some(node.to_value()),
+        crate::controller::variables::Var::Data(value) => value.clone(),
+        crate::controller::variables::Var::Node(node) => node.to_value(),
     }
 }
 

@@ -115,14 +115,12 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
         if let (DbState::Rename, Some(target)) = (db.state, &db.target) {
             predictions::foretell(turn, &db.login, target, true).await;
         }
+    } else if db.state == DbState::Absent && db.force && !commands.is_empty() {
+        // Ends sessions on the way; servers before 13 know no DROP … WITH (FORCE).
+        replacement::drop_database(&session, &db.name).await.map_err(failed)?;
     } else {
-        if db.state == DbState::Absent && db.force && !commands.is_empty() {
-            // Ends sessions on the way; servers before 13 know no DROP … WITH (FORCE).
-            replacement::drop_database(&session, &db.name).await.map_err(failed)?;
-        } else {
-            for command in &commands {
-                session.run(command).await.map_err(failed)?;
-            }
+        for command in &commands {
+            session.run(command).await.map_err(failed)?;
         }
     }
     let verdict = if commands.is_empty() { Verdict::Unchanged } else { Verdict::Changed };

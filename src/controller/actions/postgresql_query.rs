@@ -251,10 +251,11 @@ fn statements(text: &str) -> Result<Vec<Statement>, Failure> {
             Piece::Statement(statement) if statement.copies => {
                 return Err(Failure::new("COPY … FROM stdin has no data here").hint("postgresql_load loads dumps"));
             }
-            Piece::Statement(statement) => {
-                if statement.text.trim_ascii() != b";" && !(statement.words.is_empty() && is_blank(&statement.text)) {
-                    found.push(statement);
-                }
+            Piece::Statement(statement)
+                if statement.text.trim_ascii() != b";"
+                    && !(statement.words.is_empty() && is_blank(&statement.text)) =>
+            {
+                found.push(statement);
             }
             Piece::Meta { text, .. } => {
                 return Err(Failure::new(format!(

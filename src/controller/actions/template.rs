@@ -69,9 +69,11 @@ pub async fn run(turn: &Turn) -> Done {
         Ok(path) => path,
         Err(failure) => return Outcome::new(Verdict::Failed(failure)).into(),
     };
-    let mut layout = Layout::default();
-    layout.trim_blocks = turn.flag("trim_blocks", true);
-    layout.lstrip_blocks = turn.flag("lstrip_blocks", false);
+    let mut layout = Layout {
+        trim_blocks: turn.flag("trim_blocks", true),
+        lstrip_blocks: turn.flag("lstrip_blocks", false),
+        ..Layout::default()
+    };
     for (name, place) in [
         ("variable_start_string", &mut layout.variable.0),
         ("variable_end_string", &mut layout.variable.1),

@@ -84,7 +84,7 @@ pub enum ConnectError {
     ChangedHostKey {
         /// Inventory name.
         alias: String,
-        /// Name in known_hosts.
+        /// Name in `known_hosts`.
         name: String,
         /// Key type offered.
         algorithm: String,
@@ -100,7 +100,7 @@ pub enum ConnectError {
     RevokedHostKey {
         /// Inventory name.
         alias: String,
-        /// Name in known_hosts.
+        /// Name in `known_hosts`.
         name: String,
         /// SHA-256 fingerprint offered.
         fingerprint: String,
@@ -114,7 +114,7 @@ pub enum ConnectError {
     HostCertificate {
         /// Inventory name.
         alias: String,
-        /// Name in known_hosts.
+        /// Name in `known_hosts`.
         name: String,
         /// Why.
         reason: String,

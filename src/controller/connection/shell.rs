@@ -22,7 +22,7 @@ use crate::{
 const ABSENT: i32 = 44;
 
 /// Seconds after which a script of ours, which does one small thing, is given up.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(300);
+const SCRIPT_LIMIT: Duration = Duration::from_mins(5);
 
 /// A host reached through `sh` alone. Its methods block: use it on a thread that may.
 pub struct ShellSystem {

@@ -89,7 +89,7 @@ impl Loader {
                     }
                 }
                 Some(file) => {
-                    diagnostics.push(Diagnostic::error(&file.span, "playbooks import each other in a circle"))
+                    diagnostics.push(Diagnostic::error(&file.span, "playbooks import each other in a circle"));
                 }
                 None => plays.extend(self.play(play, map, &folder, imported, diagnostics).map(Arc::new)),
             }

@@ -98,6 +98,6 @@ pub fn role_file(folder: &Path, name: &str) -> Option<PathBuf> {
 /// A mapping as a layer of variables.
 #[must_use]
 pub fn layer(node: Option<&Node>) -> Layer {
-    let entries = node.and_then(Node::as_map).into_iter().flat_map(|map| map.iter());
+    let entries = node.and_then(Node::as_map).into_iter().flat_map(super::super::source::node::Mapping::iter);
     entries.map(|(name, _, value)| (Arc::from(name), Var::Node(value.clone()))).collect()
 }

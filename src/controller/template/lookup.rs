@@ -44,7 +44,7 @@ impl Surroundings for Around<'_> {
         let folders = self.data("ansible_search_path");
         folders
             .iter()
-            .flat_map(|list| list.try_iter())
+            .flat_map(minijinja::Value::try_iter)
             .flatten()
             .map(|folder| PathBuf::from(folder.to_string()))
             .collect()
@@ -74,9 +74,11 @@ impl Surroundings for Around<'_> {
     }
 
     fn render(&self, path: &Path, source: &str, options: &Options) -> Result<Value, Error> {
-        let mut layout = Layout::default();
-        layout.trim_blocks = options.flag("trim_blocks", true);
-        layout.lstrip_blocks = options.flag("lstrip_blocks", false);
+        let mut layout = Layout {
+            trim_blocks: options.flag("trim_blocks", true),
+            lstrip_blocks: options.flag("lstrip_blocks", false),
+            ..Layout::default()
+        };
         for (name, place) in [
             ("variable_start_string", &mut layout.variable.0),
             ("variable_end_string", &mut layout.variable.1),

@@ -69,7 +69,11 @@ fn walk(
             }
             FileKind::File => {
                 let executable = if stat.mode & 0o111 == 0 { "" } else { "x" };
-                let hash = probe.sha256(&full)?;
+                let hash = match probe.sha256(&full) {
+                    // Check mode: a file that is only predicted makes the context another one, whatever it will hold.
+                    Err(Stop::Unknown(_)) => "known after apply".to_owned(),
+                    known => known?,
+                };
                 _ = folder.files.insert(path, json!(format!("{}{executable}", &hash[..16.min(hash.len())])));
             }
             _ => folder.ignored.push(path),

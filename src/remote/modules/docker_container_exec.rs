@@ -65,7 +65,9 @@ impl Module for DockerContainerExec {
                 Json::String(text) => env.push(format!("{key}={text}")),
                 Json::Number(number) => env.push(format!("{key}={number}")),
                 _ => {
-                    return Err(Stop::failed(format!("the value of {key} in env is no text")).hint("write it in quotes"));
+                    return Err(
+                        Stop::failed(format!("the value of {key} in env is no text")).hint("write it in quotes")
+                    );
                 }
             }
         }

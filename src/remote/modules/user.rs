@@ -361,7 +361,7 @@ impl User {
                 }
                 FileKind::Symlink => plan.push(Change::Symlink { path: to, target: probe.read_link(&from)? }),
                 FileKind::File => {
-                    plan.push(Change::Write { path: to, content: Content::CopyOf(from), attributes, in_place: false })
+                    plan.push(Change::Write { path: to, content: Content::CopyOf(from), attributes, in_place: false });
                 }
                 _ => {}
             }

@@ -39,6 +39,7 @@ impl Drop for Server {
 }
 
 /// Serves: the function gives status line, header lines and body.
+#[expect(clippy::missing_panics_doc, reason = "tests only")]
 pub async fn serve<F>(answer: F) -> Server
 where
     F: Fn(&Received) -> (String, Vec<u8>) + Send + Sync + 'static,

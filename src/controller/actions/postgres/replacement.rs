@@ -133,7 +133,7 @@ pub async fn swap(over: &Session, names: &Names) -> Result<(), PgError> {
         tries += 1;
         match renamed {
             Err(error) if error.is(&SqlState::OBJECT_IN_USE) && tries < SWAPS_MAX => {
-                tokio::time::sleep(SWAP_PAUSE).await
+                tokio::time::sleep(SWAP_PAUSE).await;
             }
             other => return other.map(|_| ()),
         }

@@ -17,7 +17,7 @@ const SCRIPT: &str = include_str!("bootstrap.sh");
 const LINE_BYTES_MAX: usize = 16 << 10;
 
 /// Seconds in which the script must say its next word, a slow upload's last packets included.
-const WORD_LIMIT: Duration = Duration::from_secs(120);
+const WORD_LIMIT: Duration = Duration::from_mins(2);
 
 /// Bytes sent at a time.
 const CHUNK_BYTES: usize = 64 << 10;

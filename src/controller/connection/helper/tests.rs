@@ -63,9 +63,7 @@ async fn a_host_that_takes_no_helper_says_why() {
 
 #[tokio::test]
 async fn another_user_gets_a_helper_of_its_own() {
-    if !Command::new("id").args(["-u", "nobody"]).status().unwrap().success() {
-        panic!("this test needs the user nobody");
-    }
+    assert!(Command::new("id").args(["-u", "nobody"]).status().unwrap().success(), "this test needs the user nobody");
     let how = Become { method: "su".into(), user: "nobody".into(), ..Become::default() };
     let helpers = greeter();
     let session = Session::start_with(&Connection::Local, Some(&how), &helpers).await.unwrap();

@@ -24,7 +24,7 @@ use super::{
 const INTERACTIVE_ROUNDS_MAX: usize = 10;
 
 /// Seconds an agent may take to answer; it may ask its own user first.
-const AGENT_LIMIT: Duration = Duration::from_secs(60);
+const AGENT_LIMIT: Duration = Duration::from_mins(1);
 
 type Agent = AgentClient<UnixStream>;
 

@@ -1,4 +1,4 @@
-//! Which host keys are trusted: known_hosts files with hashes, patterns, authorities and revocations, as OpenSSH judges.
+//! Which host keys are trusted: `known_hosts` files with hashes, patterns, authorities and revocations, as OpenSSH judges.
 
 use std::{
     io::{self, Read, Seek, Write},

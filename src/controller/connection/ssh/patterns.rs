@@ -1,4 +1,4 @@
-//! Patterns of `Host` lines and known_hosts: `*`, `?` and a leading `!`.
+//! Patterns of `Host` lines and `known_hosts`: `*`, `?` and a leading `!`.
 
 /// Whether a text matches one pattern.
 #[must_use]

@@ -27,7 +27,7 @@ pub(super) const JUMPS_MAX: usize = 8;
 
 /// Seconds in which the network must take at least one byte that waits to be sent: a peer that vanished without a word
 /// would otherwise block an upload, and with it every keepalive, for ever.
-const WRITE_STALL: Duration = Duration::from_secs(60);
+const WRITE_STALL: Duration = Duration::from_mins(1);
 
 /// Reaches the server's port.
 pub(super) async fn reach(

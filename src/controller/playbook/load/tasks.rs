@@ -60,7 +60,7 @@ impl Loader {
                 continue;
             };
             if map.get("block").is_some() {
-                items.extend(self.block(item, map, around, diagnostics));
+                items.push(self.block(item, map, around, diagnostics));
             } else {
                 self.task(item, map, around, &mut items, diagnostics);
             }
@@ -68,20 +68,20 @@ impl Loader {
         items
     }
 
-    fn block(&self, node: &Node, map: &Mapping, around: &Surroundings, diagnostics: &mut Diagnostics) -> Option<Item> {
+    fn block(&self, node: &Node, map: &Mapping, around: &Surroundings, diagnostics: &mut Diagnostics) -> Item {
         known_words(map, &[words::BLOCK, INHERITED, ADDED], "a block", diagnostics);
         let inner = around.with(Arc::new(Keywords::of(map)));
         check::keywords(map, diagnostics);
         let mut part = |name: &str| map.get(name).map(|node| self.items(node, &inner, diagnostics)).unwrap_or_default();
         let (body, rescue, always) = (part("block"), part("rescue"), part("always"));
-        Some(Item::Block(Arc::new(Block {
+        Item::Block(Arc::new(Block {
             name: map.get("name").cloned(),
             levels: inner.levels,
             body: Arc::new(body),
             rescue: Arc::new(rescue),
             always: Arc::new(always),
             span: node.span.clone(),
-        })))
+        }))
     }
 
     fn task(
@@ -104,7 +104,7 @@ impl Loader {
             "import_role" => return self.import_role(&arguments, &own, node, around, items, diagnostics),
             _ => {}
         }
-        let each = self.each(map, diagnostics);
+        let each = each(map, diagnostics);
         let mut levels = around.levels.clone();
         let mut own = own;
         if map.get("local_action").is_some() {
@@ -168,26 +168,6 @@ impl Loader {
             return None;
         }
         Some((short_name(word).to_owned(), key.span.clone(), value.clone()))
-    }
-
-    fn each(&self, map: &Mapping, diagnostics: &mut Diagnostics) -> Option<Loop> {
-        let control = map.get("loop_control").cloned();
-        let mut found = None;
-        for (word, key, value) in map.iter() {
-            let lookup = match word {
-                "loop" => None,
-                _ => match word.strip_prefix("with_") {
-                    Some(lookup) => Some(lookup.to_owned()),
-                    None => continue,
-                },
-            };
-            if found.is_some() {
-                diagnostics.push(error(&key.span, "a task has one loop"));
-            }
-            templates(value, diagnostics);
-            found = Some(Loop { lookup, items: value.clone(), control: control.clone() });
-        }
-        found
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
@@ -259,4 +239,24 @@ fn action_words(value: &Node, diagnostics: &mut Diagnostics) -> Option<(String, 
         Node::text(value.span.clone(), rest.trim())
     };
     Some((short_name(module).to_owned(), value.span.clone(), options))
+}
+
+fn each(map: &Mapping, diagnostics: &mut Diagnostics) -> Option<Loop> {
+    let control = map.get("loop_control").cloned();
+    let mut found = None;
+    for (word, key, value) in map.iter() {
+        let lookup = match word {
+            "loop" => None,
+            _ => match word.strip_prefix("with_") {
+                Some(lookup) => Some(lookup.to_owned()),
+                None => continue,
+            },
+        };
+        if found.is_some() {
+            diagnostics.push(error(&key.span, "a task has one loop"));
+        }
+        templates(value, diagnostics);
+        found = Some(Loop { lookup, items: value.clone(), control: control.clone() });
+    }
+    found
 }

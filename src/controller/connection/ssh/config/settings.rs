@@ -47,7 +47,7 @@ pub struct Settings {
     pub strict: HostKeyChecking,
     /// Whether that was said anywhere.
     pub strict_named: bool,
-    /// The name to look for in known_hosts instead of the host's.
+    /// The name to look for in `known_hosts` instead of the host's.
     pub host_key_alias: Option<String>,
     /// Write new entries hashed.
     pub hash_known_hosts: bool,
@@ -77,7 +77,7 @@ pub enum Family {
 }
 
 impl Settings {
-    /// The name under which known_hosts has this host.
+    /// The name under which `known_hosts` has this host.
     #[must_use]
     pub fn known_name(&self) -> String {
         match &self.host_key_alias {
