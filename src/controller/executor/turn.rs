@@ -173,7 +173,7 @@ impl Turn {
         self.run.events.emit(Event::Progress {
             host: self.host.clone(),
             task: self.info.clone(),
-            text: text.into(),
+            text: self.run.mask(&text.into()),
             amount,
         });
     }

@@ -10,5 +10,5 @@ mod tests;
 
 pub use blobs::{BlobStore, Blobs};
 pub use embedded::{HELPERS, Helper, helpers};
-pub use error::SessionError;
+pub use error::{SessionError, without_helper_hint};
 pub use session::{Progress, Session};
