@@ -1,22 +1,10 @@
 //! The program as a user meets it: help, version, exit codes, a closed pipe.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-use assert_cmd::Command;
+use crate::scene::Scene;
 
 fn deployer(words: &[&str]) -> (Option<i32>, String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::cargo_bin("deployer").unwrap();
-    let output = command
-        .args(words)
-        .current_dir(folder.path())
-        .env_clear()
-        .env("HOME", folder.path())
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .output()
-        .unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    let ended = Scene::new().deployer(words);
+    (ended.code, ended.out, ended.error)
 }
 
 #[test]

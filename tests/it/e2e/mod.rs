@@ -1,0 +1,1 @@
+//! Runs over SSH on the hosts of the lab.

@@ -1,0 +1,5 @@
+//! Playbooks on this machine: what a play does, seen through its events and the files it leaves.
+
+mod files;
+mod flow;
+mod values;
