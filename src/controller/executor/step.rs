@@ -183,6 +183,8 @@ impl Step {
                     };
                     attempt.outcome.verdict = Verdict::Failed(failure);
                     attempt.result.insert("failed".to_owned(), json!(true));
+                    // Ansible counts the retries here, not the tries.
+                    attempt.result.insert("attempts".to_owned(), json!(at - 1));
                     return attempt;
                 }
                 Err(error) => return Attempt::template(&error),
