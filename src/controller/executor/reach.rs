@@ -202,7 +202,10 @@ impl Way {
                         if let Lost::NoHelper(reason) = &lost {
                             if link.refused.is_empty() {
                                 let host = &self.host;
-                                run.warn(format!("{host}: no helper runs there: {reason}; {}", without_helper_hint(reason)));
+                                run.warn(format!(
+                                    "{host}: no helper runs there: {reason}; {}",
+                                    without_helper_hint(reason)
+                                ));
                             }
                             link.refused.insert(key, reason.clone());
                         }

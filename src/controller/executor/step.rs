@@ -113,7 +113,8 @@ impl Step {
             if let Ok(item) = template::to_json(&items.values[at]) {
                 attempt.result.insert(items.variable.clone(), item);
             }
-            let label = if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&items.label(at, &context)) };
+            let label =
+                if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&items.label(at, &context)) };
             let mut report = result::report(&self.run, &attempt.outcome, &attempt.result, private);
             if report.status == Status::Failed && self.ignores(&context) {
                 report.status = Status::Ignored;

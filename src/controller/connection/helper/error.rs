@@ -38,7 +38,9 @@ impl SessionError {
             Self::Connect(error) => error.hint(),
             Self::Become(failure) | Self::Failed(failure) => failure.hint.clone(),
             Self::HelperRefused { reason } => Some(without_helper_hint(reason)),
-            Self::Lost { .. } => Some("run again; if it comes back, look for the out-of-memory killer on the host".into()),
+            Self::Lost { .. } => {
+                Some("run again; if it comes back, look for the out-of-memory killer on the host".into())
+            }
         }
     }
 }
@@ -46,8 +48,7 @@ impl SessionError {
 /// What still works where no helper runs, and what would let one run.
 #[must_use]
 pub fn without_helper_hint(reason: &str) -> String {
-    let portable: Vec<&str> =
-        modules::CATALOG.iter().filter(|entry| entry.portable).map(|entry| entry.name).collect();
+    let portable: Vec<&str> = modules::CATALOG.iter().filter(|entry| entry.portable).map(|entry| entry.name).collect();
     let works = format!("{} still work through plain sh", portable.join(", "));
     if reason.starts_with("no folder") {
         return format!(
