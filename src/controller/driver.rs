@@ -12,7 +12,7 @@ use super::{
     connection::{Ask, Connector, Kind},
     event::{Event, Events},
     executor::reach::{self, Way},
-    inventory::Inventory,
+    inventory::{Inventory, load_vars},
     playbook::{Catalog, Item, Loader, Play, Playbook, role::layer},
     settings::{Gather, Settings},
     source::{Diagnostic, Diagnostics, Node, Severity, Shape},
@@ -114,6 +114,9 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
     };
     let playbooks: Vec<Playbook> =
         settings.playbooks.iter().map(|path| loader.playbook(path, &mut diagnostics)).collect();
+    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+        vars_files(play, &loader, &mut diagnostics);
+    }
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
@@ -124,6 +127,27 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
     let run = Run::new(settings, events, inventory, loader, Connector::new(ask), extra_vars);
     keep_secrets(&run);
     Ok(Prepared { run: Arc::new(run), playbooks })
+}
+
+/// Checks `vars_files` whose names are no templates: that one of each entry is there and can be read.
+fn vars_files(play: &Play, loader: &Loader, diagnostics: &mut Diagnostics) {
+    let Some(files) = play.get("vars_files").filter(|node| !node.is_null()) else { return };
+    let single = std::slice::from_ref(files);
+    for entry in files.as_list().unwrap_or(single) {
+        let own = std::slice::from_ref(entry);
+        let candidates = entry.as_list().unwrap_or(own);
+        let names: Vec<&str> = candidates.iter().filter_map(Node::as_str).collect();
+        if names.len() != candidates.len() || names.iter().any(|name| template::is_template(name)) {
+            continue;
+        }
+        match names.iter().map(|name| play.folder.join(name)).find(|path| path.is_file()) {
+            Some(path) => drop(load_vars(&[path], &loader.keyring, diagnostics)),
+            None => {
+                let message = format!("there is no variables file {}", names.join(" or "));
+                diagnostics.push(Diagnostic::error(&entry.span, message));
+            }
+        }
+    }
 }
 
 /// Notes what was decrypted, so that it is shown nowhere.

@@ -17,6 +17,7 @@ use super::{
         helper::{Blobs, Session},
     },
     event::{Event, Events, Tally},
+    executor::plain::Plain,
     inventory::Inventory,
     playbook::Loader,
     settings::Settings,
@@ -42,7 +43,7 @@ pub struct Run {
     pub extra_vars: Arc<Layer>,
     /// Folder of the current playbook.
     pub folder: RwLock<PathBuf>,
-    /// Strings that must not be shown.
+    /// Strings that must not be shown, longest first.
     pub secrets: RwLock<Vec<String>>,
     /// `set_stats`.
     pub stats: Mutex<IndexMap<String, Json>>,
@@ -82,6 +83,8 @@ pub struct Link {
     pub connection: Option<Connection>,
     /// Helpers by who they run as.
     pub sessions: HashMap<String, Session>,
+    /// Users on a host that takes no helper, as plain `sh` shows them.
+    pub plain: HashMap<String, Arc<Plain>>,
     /// Hosts that take no helper, by who it would run as, and why.
     pub refused: HashMap<String, String>,
     /// In check mode: predictions so far, and how many of them each session knows.
@@ -186,7 +189,7 @@ impl Run {
 
     /// Tells the user something.
     pub fn warn(&self, text: impl Into<String>) {
-        self.events.emit(Event::Warning { text: text.into() });
+        self.events.emit(Event::Warning { text: self.mask(&text.into()) });
     }
 
     /// Notes a string that must not be shown anywhere.
@@ -195,8 +198,20 @@ impl Run {
         const SECRET_CHARS_MIN: usize = 4;
         let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
         if text.chars().count() >= SECRET_CHARS_MIN && !secrets.iter().any(|known| known == text) {
-            secrets.push(text.to_owned());
+            // The longest first: one that begins another must not leave the other's end to be seen.
+            let at = secrets.partition_point(|known| known.len() >= text.len());
+            secrets.insert(at, text.to_owned());
         }
+    }
+
+    /// A text with everything blanked out that must not be shown, what vaults were opened for so far included.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.loader.keyring.take_opened().iter().for_each(|secret| self.keep_secret(secret.expose()));
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        secrets.iter().fold(text.to_owned(), |text, secret| {
+            if text.contains(secret.as_str()) { text.replace(secret.as_str(), "********") } else { text }
+        })
     }
 }
 

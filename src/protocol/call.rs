@@ -8,6 +8,9 @@ use super::{Change, Map, Outcome};
 /// The version both sides must share; a helper is only ever used by the controller that carries it.
 pub const PROTOCOL: u32 = 1;
 
+/// What a relay says once it has its socket, on a line before anything else.
+pub const RELAY_CONNECTED: &str = "connected";
+
 /// One module with plain options, to be planned and (outside check mode) applied.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Call {

@@ -7,6 +7,7 @@ pub mod machine;
 pub mod modules;
 pub mod options;
 pub mod plan;
+pub mod relay;
 pub mod serve;
 
 pub use machine::probe::Probe;

@@ -191,6 +191,14 @@ pub enum ConnectError {
         /// Why.
         source: io::Error,
     },
+    /// The server opens no sockets for us.
+    #[error("{host}: cannot connect to {endpoint}: sshd forbids forwarding")]
+    Forbidden {
+        /// Inventory name.
+        host: String,
+        /// What was dialled.
+        endpoint: String,
+    },
     /// A socket on the host cannot be opened.
     #[error("{host}: cannot connect to {endpoint}: {reason}")]
     Dial {
@@ -251,7 +259,7 @@ impl ConnectError {
             Self::Lost { .. } => "the machine may have restarted or the network broke; run again".into(),
             Self::Refused { .. } => "see MaxSessions and ForceCommand in the host's sshd_config".into(),
             Self::Start { .. } => return None,
-            Self::Dial { .. } => {
+            Self::Forbidden { .. } | Self::Dial { .. } => {
                 "is the service running there, and may this user reach it? sshd must allow forwarding (AllowTcpForwarding, \
                  AllowStreamLocalForwarding)"
                     .into()

@@ -8,6 +8,7 @@ use std::{
 };
 
 use tokio::{io::AsyncBufReadExt, runtime::Handle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Collected, Connection, Endpoint,
@@ -25,6 +26,7 @@ const ABSENT: i32 = 44;
 const SCRIPT_LIMIT: Duration = Duration::from_mins(5);
 
 /// A host reached through `sh` alone. Its methods block: use it on a thread that may.
+#[derive(Clone)]
 pub struct ShellSystem {
     connection: Connection,
     how: Option<Become>,
@@ -32,6 +34,7 @@ pub struct ShellSystem {
     uid: u32,
     umask: u32,
     environment: Vec<(String, String)>,
+    ended: CancellationToken,
 }
 
 impl ShellSystem {
@@ -52,7 +55,20 @@ impl ShellSystem {
             .filter_map(|line| line.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        Ok(Self { connection, how, runtime: Handle::current(), uid, umask, environment })
+        let ended = CancellationToken::new();
+        Ok(Self { connection, how, runtime: Handle::current(), uid, umask, environment, ended })
+    }
+
+    /// The same host, given up once `ended` is cancelled: what runs then is ended, and nothing more is begun.
+    #[must_use]
+    pub fn until(&self, ended: CancellationToken) -> Self {
+        Self { ended, ..self.clone() }
+    }
+
+    /// Waits for something on this thread, unless the task is given up meanwhile.
+    fn wait<T>(&self, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let given_up = || Err(io::Error::new(io::ErrorKind::Interrupted, "the task was given up"));
+        self.runtime.block_on(async { self.ended.run_until_cancelled(doing).await.unwrap_or_else(given_up) })
     }
 
     fn script(&self, script: &str, input: &[u8]) -> io::Result<Collected> {
@@ -61,7 +77,7 @@ impl ShellSystem {
                 escalation::start(&self.connection, self.how.as_ref(), script, false).await.map_err(failed)?;
             process.collect(input).await
         };
-        self.runtime.block_on(async {
+        self.wait(async {
             tokio::time::timeout(SCRIPT_LIMIT, run).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
         })
     }
@@ -232,7 +248,7 @@ impl System for ShellSystem {
             shown?;
             Ok(Collected { stdout, ..ended? })
         };
-        let ended = self.runtime.block_on(async {
+        let ended = self.wait(async {
             match command.timeout {
                 None => run.await.map(Some),
                 Some(seconds) => match tokio::time::timeout(Duration::from_secs(seconds), run).await {

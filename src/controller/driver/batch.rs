@@ -248,7 +248,7 @@ impl Through {
         };
         let info = Arc::new(TaskInfo {
             id: self.run.next_task(),
-            name,
+            name: self.run.mask(&name),
             module: task.module.clone(),
             role: task.role.as_ref().map(|role| role.name.clone()),
             place: task.span.to_string(),

@@ -3,6 +3,7 @@
 pub mod environment;
 pub mod loops;
 pub mod module;
+pub mod plain;
 pub mod reach;
 pub mod result;
 pub mod step;

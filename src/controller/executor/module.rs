@@ -20,6 +20,16 @@ pub enum Called {
     Unreachable(Failure),
 }
 
+impl From<Lost> for Called {
+    fn from(lost: Lost) -> Self {
+        match lost {
+            Lost::Unreachable(failure) => Self::Unreachable(failure),
+            Lost::Refused(failure) => Self::Outcome(Box::new(Outcome::new(Verdict::Failed(failure)))),
+            Lost::NoHelper(reason) => Self::Unreachable(Failure::new(reason)),
+        }
+    }
+}
+
 impl Turn {
     /// Carries out a module with these options. `blobs` are contents that its options name.
     pub async fn call(&self, module: &str, options: Map, blobs: &[Blob]) -> Called {
@@ -40,16 +50,15 @@ impl Turn {
         };
         let session = match session {
             Ok(session) => session,
-            Err(Lost::Unreachable(failure)) => return Called::Unreachable(failure),
-            Err(Lost::Refused(failure)) => return Called::Outcome(Box::new(Outcome::new(Verdict::Failed(failure)))),
             Err(Lost::NoHelper(reason)) => return self.without_helper(call, &reason).await,
+            Err(lost) => return lost.into(),
         };
         let done = session
             .call(call, &self.run.blobs, |progress| {
                 self.run.events.emit(Event::Progress {
                     host: self.host.clone(),
                     task: self.info.clone(),
-                    text: progress.text,
+                    text: self.run.mask(&progress.text),
                     amount: progress.amount,
                 });
             })
@@ -69,18 +78,7 @@ impl Turn {
                 }
                 Called::Outcome(Box::new(outcome))
             }
-            Err(error) => match lost(error) {
-                Lost::Unreachable(failure) => Called::Unreachable(failure),
-                Lost::Refused(failure) => Called::Outcome(Box::new(Outcome::new(Verdict::Failed(failure)))),
-                Lost::NoHelper(reason) => Called::Unreachable(Failure::new(reason)),
-            },
+            Err(error) => lost(error).into(),
         }
-    }
-
-    async fn without_helper(&self, call: Call, reason: &str) -> Called {
-        let failure = Failure::new(format!("{} needs the helper, and this host takes none: {reason}", call.module));
-        Called::Outcome(Box::new(Outcome::new(Verdict::Failed(
-            failure.hint("raw, command, shell, script, copy, file, stat and service work without it"),
-        ))))
     }
 }

@@ -9,8 +9,10 @@ use crate::{
         connection::{
             Connection, HostKeyChecking, Kind, Secret, Target,
             escalation::Become,
-            helper::{Session, SessionError},
+            helper::{Session, SessionError, without_helper_hint},
+            shell::ShellSystem,
         },
+        executor::plain::Plain,
         playbook::Task,
         settings::Settings,
         state::{Link, Run},
@@ -165,6 +167,7 @@ impl Way {
             return Ok(open.clone());
         }
         link.sessions.clear();
+        link.plain.clear();
         link.told.clear();
         for secret in [self.target.password.as_ref(), self.escalation.as_ref().and_then(|how| how.password.as_ref())] {
             secret.into_iter().for_each(|secret| run.keep_secret(secret.reveal()));
@@ -197,6 +200,13 @@ impl Way {
                     Err(error) => {
                         let lost = lost(error);
                         if let Lost::NoHelper(reason) = &lost {
+                            if link.refused.is_empty() {
+                                let host = &self.host;
+                                run.warn(format!(
+                                    "{host}: no helper runs there: {reason}; {}",
+                                    without_helper_hint(reason)
+                                ));
+                            }
                             link.refused.insert(key, reason.clone());
                         }
                         return Err(lost);
@@ -212,6 +222,20 @@ impl Way {
             *told = link.predicted.len();
         }
         Ok(session)
+    }
+
+    /// The user asked for as plain `sh` shows them, for where no helper runs.
+    ///
+    /// # Errors
+    /// When nothing can be run as that user.
+    pub async fn plain(&self, link: &mut Link, connection: &Connection) -> Result<Arc<Plain>, Lost> {
+        if let Some(known) = link.plain.get(&self.key()) {
+            return Ok(known.clone());
+        }
+        let system = ShellSystem::start(connection.clone(), self.escalation.clone()).await.map_err(lost)?;
+        let plain = Arc::new(Plain::new(system));
+        link.plain.insert(self.key(), plain.clone());
+        Ok(plain)
     }
 }
 

@@ -69,22 +69,21 @@ pub fn report(run: &Run, outcome: &Outcome, result: &Map, no_log: bool) -> Repor
         let result = json!({ "censored": censored, "changed": changed });
         return Report { status, reason: None, failure, result, diffs: Vec::new(), warnings: Vec::new() };
     }
-    let secrets = run.secrets.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mask =
-        |text: &str| secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "********"));
+    let mask = |text: &str| run.mask(text);
     let mut shown = Json::Object(result.clone());
     let mut diffs = outcome.diffs.clone();
     let mut failure = failure;
-    if !secrets.is_empty() {
-        mask_json(&mut shown, &mask);
-        for diff in &mut diffs {
-            diff.before = mask(&diff.before);
-            diff.after = mask(&diff.after);
-        }
-        if let Some(failure) = &mut failure {
-            failure.message = mask(&failure.message);
-        }
+    mask_json(&mut shown, &mask);
+    for diff in &mut diffs {
+        diff.name = mask(&diff.name);
+        diff.before = mask(&diff.before);
+        diff.after = mask(&diff.after);
     }
+    if let Some(failure) = &mut failure {
+        failure.message = mask(&failure.message);
+        failure.hint = failure.hint.as_deref().map(mask);
+    }
+    let reason = reason.as_deref().map(mask);
     let warnings = outcome.warnings.iter().map(|warning| mask(warning)).collect();
     Report { status, reason, failure, result: shown, diffs, warnings }
 }

@@ -113,7 +113,8 @@ impl Step {
             if let Ok(item) = template::to_json(&items.values[at]) {
                 attempt.result.insert(items.variable.clone(), item);
             }
-            let label = if private { "(censored due to no_log)".to_owned() } else { items.label(at, &context) };
+            let label =
+                if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&items.label(at, &context)) };
             let mut report = result::report(&self.run, &attempt.outcome, &attempt.result, private);
             if report.status == Status::Failed && self.ignores(&context) {
                 report.status = Status::Ignored;
@@ -183,6 +184,8 @@ impl Step {
                     };
                     attempt.outcome.verdict = Verdict::Failed(failure);
                     attempt.result.insert("failed".to_owned(), json!(true));
+                    // Ansible counts the retries here, not the tries.
+                    attempt.result.insert("attempts".to_owned(), json!(at - 1));
                     return attempt;
                 }
                 Err(error) => return Attempt::template(&error),
@@ -397,13 +400,18 @@ impl Step {
 
     /// A result as a value; in check mode, what a skipped command would have said is not known.
     fn value(&self, result: &Map, outcome: &Outcome) -> Value {
-        let value = template::from_json(&Json::Object(result.clone()));
+        /// What a command says once it runs.
+        const SAID: &[&str] = &["rc", "stdout", "stderr", "stdout_lines", "stderr_lines", "start", "end", "delta"];
+        let value = |map: &Map| template::from_json(&Json::Object(map.clone()));
         match &outcome.verdict {
-            Verdict::Unknown(reason) => template::special::partly_unknown(value, reason.clone()),
-            Verdict::Skipped(_) if self.run.settings.check && outcome.result.contains_key("_check_skipped") => {
-                template::special::partly_unknown(value, format!("what `{}` says is known after apply", self.info.name))
+            Verdict::Unknown(reason) => template::special::partly_unknown(value(result), reason.clone()),
+            Verdict::Skipped(_) if self.run.settings.check && result.contains_key("cmd") => {
+                let mut known = result.clone();
+                SAID.iter().for_each(|name| drop(known.remove(*name)));
+                let reason = format!("what `{}` says is known after apply", self.info.name);
+                template::special::partly_unknown(value(&known), reason)
             }
-            _ => value,
+            _ => value(result),
         }
     }
 
@@ -414,12 +422,11 @@ impl Step {
     }
 
     fn end(&self, attempt: Attempt, scope: &Scope, context: &Value, private: bool, looped: bool) -> End {
-        let Attempt { outcome, mut result, mut effects, unreachable } = attempt;
+        let Attempt { outcome, result, mut effects, unreachable } = attempt;
         if let Some(name) = self.register_name() {
             let value = self.value(&result, &outcome);
             effects.push(Effect::Set(Layer::from_iter([(Arc::from(name), Var::Data(value))])));
         }
-        result.remove("_check_skipped");
         let failed = matches!(outcome.verdict, Verdict::Failed(_));
         let ignored = failed && unreachable.is_none() && self.ignores(context);
         let mut report = result::report(&self.run, &outcome, &result, private);

@@ -5,11 +5,14 @@ use std::{path::PathBuf, sync::Arc};
 use indexmap::IndexMap;
 use minijinja::Value;
 
-use super::reach::Way;
+use super::reach::{Lost, Way, lost};
 use crate::{
     controller::{
         compiler::{Batch, scope::search_path},
-        connection::{Endpoint, Stream},
+        connection::{
+            ConnectError, Connection, Endpoint, Stream,
+            helper::{SessionError, relay},
+        },
         event::{Event, TaskInfo},
         playbook::{Item, Task},
         state::Run,
@@ -173,24 +176,59 @@ impl Turn {
         self.run.events.emit(Event::Progress {
             host: self.host.clone(),
             task: self.info.clone(),
-            text: text.into(),
+            text: self.run.mask(&text.into()),
             amount,
         });
     }
 
-    /// A stream to a socket as the host sees it.
+    /// A stream to a socket as the host sees it: a Unix socket as the user who does things there.
     ///
     /// # Errors
     /// When the host cannot be reached or nobody listens.
     pub async fn dial(&self, endpoint: &Endpoint) -> Result<Stream, Failure> {
+        let dialled = self.reach(endpoint).await;
+        let lost = match &dialled {
+            // A caller who tries again may get through after all.
+            Ok(_) | Err(Lost::Refused(_) | Lost::NoHelper(_)) => None,
+            Err(Lost::Unreachable(failure)) => Some(failure.clone()),
+        };
+        *crate::controller::state::lock(&self.unreachable) = lost;
+        dialled.map_err(|lost| match lost {
+            Lost::Unreachable(failure) | Lost::Refused(failure) => failure,
+            Lost::NoHelper(reason) => Failure::new(reason),
+        })
+    }
+
+    async fn reach(&self, endpoint: &Endpoint) -> Result<Stream, Lost> {
         let link = self.run.link(&self.way.host);
-        let mut link = link.lock().await;
-        let connection = self.way.connection(&self.run, &mut link).await.map_err(|lost| match lost {
-            super::reach::Lost::Unreachable(failure) | super::reach::Lost::Refused(failure) => failure,
-            super::reach::Lost::NoHelper(reason) => Failure::new(reason),
-        })?;
-        drop(link);
-        connection.dial(endpoint).await.map_err(|error| Failure { message: error.to_string(), hint: error.hint() })
+        let connection = self.way.connection(&self.run, &mut *link.lock().await).await?;
+        let how = self.way.escalation.as_ref();
+        let socket = matches!(endpoint, Endpoint::Unix(_));
+        if how.is_some() && socket {
+            match relay::dial(&connection, how, endpoint).await {
+                // The login user may be let in too.
+                Err(SessionError::HelperRefused { .. }) => {}
+                dialled => return dialled.map_err(lost),
+            }
+        }
+        let error = match connection.dial(endpoint).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        let forbidden = match &error {
+            ConnectError::Forbidden { .. } => true,
+            // sshd does not tell a forbidden socket from one where nobody listens.
+            ConnectError::Dial { .. } => socket && how.is_none() && matches!(connection, Connection::Ssh(_)),
+            _ => false,
+        };
+        if forbidden {
+            match relay::dial(&connection, how, endpoint).await {
+                Err(SessionError::HelperRefused { .. }) => {}
+                dialled => return dialled.map_err(lost),
+            }
+        }
+        let failure = Failure { message: error.to_string(), hint: error.hint() };
+        Err(if connection.is_open() { Lost::Refused(failure) } else { Lost::Unreachable(failure) })
     }
 
     /// A blob as the value of a module's option.

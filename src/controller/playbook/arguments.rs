@@ -158,10 +158,31 @@ fn unquote(word: &str) -> String {
         if let Some(inner) = word.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote))
             && word.len() >= 2
         {
-            return inner.replace(&format!("\\{quote}"), &quote.to_string());
+            return unescape(inner);
         }
     }
     word.to_owned()
+}
+
+/// Turns `\n`, `\t` and the like into what they stand for; other backslashes stay.
+fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            out.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some(quote @ ('"' | '\'' | '\\')) => out.push(quote),
+            Some(other) => out.extend(['\\', other]),
+            None => out.push('\\'),
+        }
+    }
+    out
 }
 
 /// Splits at blanks outside quotes and templates. The words are slices of the text.
@@ -224,6 +245,12 @@ mod tests {
         let arguments = read("copy", "src=a.txt dest=\"/tmp/b c\" mode={{ m | default('x y') }}");
         let said: Vec<_> = arguments.options.iter().map(|(k, v)| (k.as_str().unwrap(), v.as_str().unwrap())).collect();
         assert_eq!(said, [("src", "a.txt"), ("dest", "/tmp/b c"), ("mode", "{{ m | default('x y') }}")]);
+    }
+
+    #[test]
+    fn escapes_in_quoted_words_are_taken_and_others_stay() {
+        let arguments = read("copy", r#"content="a\nb\"\d" dest=/x"#);
+        assert_eq!(arguments.get("content").and_then(Node::as_str), Some("a\nb\"\\d"));
     }
 
     #[test]

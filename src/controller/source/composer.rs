@@ -251,6 +251,9 @@ impl<'a, 'b> Composer<'a, 'b> {
         marks: Marks,
     ) -> Result<Shape, Stopped> {
         let text = |value: &str, marks: Marks| {
+            if marks.secret {
+                self.secrets.note_opened(value);
+            }
             Shape::Str(Text { value: value.into(), trusted: marks.trusted, secret: marks.secret })
         };
         if plain {
@@ -290,7 +293,12 @@ impl<'a, 'b> Composer<'a, 'b> {
     }
 
     fn resolve(&self, value: &str, marks: Marks) -> Shape {
-        let text = |value: &str| Shape::Str(Text { value: value.into(), trusted: marks.trusted, secret: marks.secret });
+        let text = |value: &str| {
+            if marks.secret {
+                self.secrets.note_opened(value);
+            }
+            Shape::Str(Text { value: value.into(), trusted: marks.trusted, secret: marks.secret })
+        };
         match resolver::resolve(value) {
             Plain::Null => Shape::Null,
             Plain::Bool(flag) => Shape::Bool(flag),
@@ -317,7 +325,10 @@ impl<'a, 'b> Composer<'a, 'b> {
             }
         };
         match std::str::from_utf8(opened.expose()) {
-            Ok(plain) => Ok(Shape::Str(Text { value: plain.into(), trusted: marks.trusted, secret: true })),
+            Ok(plain) => {
+                self.secrets.note_opened(plain);
+                Ok(Shape::Str(Text { value: plain.into(), trusted: marks.trusted, secret: true }))
+            }
             Err(_) => self.stop(Diagnostic::error(span, "the decrypted value is not UTF-8 text")),
         }
     }

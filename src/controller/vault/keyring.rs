@@ -4,6 +4,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{Secret, VaultError, decrypt, vault_id};
@@ -12,6 +13,8 @@ use super::{Secret, VaultError, decrypt, vault_id};
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     keys: Vec<(String, Secret<Vec<u8>>)>,
+    /// What was opened and not yet taken note of; clones share it.
+    opened: Arc<Mutex<Vec<Secret<String>>>>,
 }
 
 /// One `--vault-id`: a label and where its password comes from.
@@ -67,6 +70,17 @@ impl Keyring {
         }
         self.add(label, Secret::new(password));
         Ok(())
+    }
+
+    /// Notes a text that came out of a vault.
+    pub fn note_opened(&self, text: &str) {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(Secret::new(text.to_owned()));
+    }
+
+    /// The texts that came out of vaults since this was last asked, so that they are shown nowhere.
+    #[must_use]
+    pub fn take_opened(&self) -> Vec<Secret<String>> {
+        std::mem::take(&mut *self.opened.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether there is no password.

@@ -22,11 +22,12 @@ const WORD_LIMIT: Duration = Duration::from_mins(2);
 /// Bytes sent at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Starts the helper; its first frame comes next on standard output.
+/// Starts the helper with these words; what it says comes next on standard output.
 pub(super) async fn start(
     connection: &Connection,
     how: Option<&Become>,
     helpers: &[Helper],
+    words: &[String],
 ) -> Result<Process, SessionError> {
     if helpers.is_empty() {
         return Err(SessionError::HelperRefused { reason: "this program was built without one".into() });
@@ -34,7 +35,8 @@ pub(super) async fn start(
     let mark = format!("deployer-{}", uuid::Uuid::new_v4().simple());
     // A service user's home is often a data folder: leave no trace there while another place does.
     let home = if how.is_none_or(|how| how.user == "root") { "first" } else { "last" };
-    let mut script = format!("set -- {mark} {home}");
+    let words: String = words.iter().map(|word| format!(" {}", quote(word))).collect();
+    let mut script = format!("start() {{ say run \"$1\"; exec \"$1\"{words}; }}\nset -- {mark} {home}");
     for helper in helpers {
         use std::fmt::Write;
         let _ = write!(script, " {} {} {}", quote(helper.arch), helper.sha256, helper.bytes.len());

@@ -23,7 +23,7 @@ own() {
 for folder; do
   file=$folder/$hash
   own "$folder" && [ -f "$file" ] && [ ! -L "$file" ] && [ -O "$file" ] || continue
-  case $(sum "$file") in "$hash"*) say run "$file"; exec "$file" ;; esac
+  case $(sum "$file") in "$hash"*) start "$file" ;; esac
 done
 why=
 for folder; do
@@ -38,7 +38,6 @@ for folder; do
   "$new" </dev/null >/dev/null 2>&1 || { rm -f "$new"; why="$why; nothing can be executed from $folder"; continue; }
   mv -f "$new" "$file" || { rm -f "$new"; why="$why; $folder cannot be written"; continue; }
   find "$folder" -type f -mtime +30 -exec rm -f {} + 2>/dev/null
-  say run "$file"
-  exec "$file"
+  start "$file"
 done
 say refused "no folder takes the helper$why"

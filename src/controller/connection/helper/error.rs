@@ -1,7 +1,7 @@
 //! Why a helper does not run, or stopped running.
 
 use super::super::{ConnectError, escalation::StartError};
-use crate::protocol::Failure;
+use crate::{protocol::Failure, remote::modules};
 
 /// A session could not be had or was lost.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +37,26 @@ impl SessionError {
         match self {
             Self::Connect(error) => error.hint(),
             Self::Become(failure) | Self::Failed(failure) => failure.hint.clone(),
-            Self::HelperRefused { .. } => Some(
-                "raw, command, shell, script, copy, file, stat and service still work through plain sh; for the others \
-                 mount one of the named folders without noexec, or give the user a writable cache folder"
-                    .into(),
-            ),
-            Self::Lost { .. } => Some("run again; if it comes back, look for the out-of-memory killer on the host".into()),
+            Self::HelperRefused { reason } => Some(without_helper_hint(reason)),
+            Self::Lost { .. } => {
+                Some("run again; if it comes back, look for the out-of-memory killer on the host".into())
+            }
         }
     }
+}
+
+/// What still works where no helper runs, and what would let one run.
+#[must_use]
+pub fn without_helper_hint(reason: &str) -> String {
+    let portable: Vec<&str> = modules::CATALOG.iter().filter(|entry| entry.portable).map(|entry| entry.name).collect();
+    let works = format!("{} still work through plain sh", portable.join(", "));
+    if reason.starts_with("no folder") {
+        return format!(
+            "{works}; for the others mount one of the named folders without noexec, or give the user a writable cache \
+             folder"
+        );
+    }
+    works
 }
 
 impl From<StartError> for SessionError {

@@ -4,11 +4,12 @@ mod blobs;
 mod bootstrap;
 mod embedded;
 mod error;
+pub mod relay;
 mod session;
 #[cfg(test)]
 mod tests;
 
 pub use blobs::{BlobStore, Blobs};
 pub use embedded::{HELPERS, Helper, helpers};
-pub use error::SessionError;
+pub use error::{SessionError, without_helper_hint};
 pub use session::{Progress, Session};

@@ -90,7 +90,7 @@ impl Session {
         how: Option<&Become>,
         helpers: &[Helper],
     ) -> Result<Self, SessionError> {
-        Self::over(bootstrap::start(connection, how, helpers).await?).await
+        Self::over(bootstrap::start(connection, how, helpers, &[]).await?).await
     }
 
     /// Speaks to a helper that runs already.

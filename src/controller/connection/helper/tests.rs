@@ -8,10 +8,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Blobs, Helper, Progress, Session, SessionError};
+use super::{Blobs, Helper, Progress, Session, SessionError, relay};
 use crate::{
     controller::connection::{
-        Connection, ExitStatus, Process,
+        ConnectError, Connection, Endpoint, ExitStatus, Process,
         escalation::Become,
         process::Exit,
         testing::{Sshd, output},
@@ -214,4 +214,56 @@ async fn a_helper_that_ends_is_told_with_its_last_words() {
     let error = session.call(Call::default(), &blobs, |_| ()).await.unwrap_err();
     assert_eq!(error.to_string(), "the helper on the host ended: exit code 137: out of memory");
     assert!(!session.is_open());
+}
+
+/// A service that answers in capitals once it has heard everything, on a socket only root reaches.
+async fn shouting(path: &std::path::Path) -> tokio::task::JoinHandle<()> {
+    let listener = tokio::net::UnixListener::bind(path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            stream.write_all(text.to_uppercase().as_bytes()).await.unwrap();
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_socket_is_reached_where_sshd_forbids_forwarding() {
+    let sshd = Sshd::start("SetEnv XDG_CACHE_HOME=@DIR@/cache\nDisableForwarding yes");
+    let connection = sshd.connect().await;
+    let endpoint = Endpoint::Unix(sshd.path("socket"));
+    let service = shouting(&sshd.path("socket")).await;
+    assert!(connection.dial(&endpoint).await.is_err());
+    let port = Endpoint::Tcp { host: "127.0.0.1".into(), port: 9 };
+    assert!(matches!(connection.dial(&port).await, Err(ConnectError::Forbidden { .. })));
+    let mut stream = relay::dial(&connection, None, &endpoint).await.unwrap();
+    let sent = "ping ".repeat(100_000);
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer == sent.to_uppercase(), "{} bytes came back", answer.len());
+    service.abort();
+    let nobody = relay::dial(&connection, None, &Endpoint::Unix(sshd.path("none"))).await.err().unwrap();
+    assert!(matches!(&nobody, SessionError::Failed(failure) if failure.message.contains("No such file")), "{nobody}");
+}
+
+#[tokio::test]
+async fn a_socket_is_dialled_as_the_other_user() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let service = shouting(&path).await;
+    // Only root may enter the folder, so whoever else dials is told so.
+    let how = Become { method: "su".into(), user: "nobody".into(), ..Become::default() };
+    let error = relay::dial(&Connection::Local, Some(&how), &Endpoint::Unix(path.clone())).await.err().unwrap();
+    assert!(error.to_string().contains("as nobody: Permission denied"), "{error}");
+    let how = Become { user: "root".into(), ..how };
+    let mut stream = relay::dial(&Connection::Local, Some(&how), &Endpoint::Unix(path)).await.unwrap();
+    stream.write_all(b"ping").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "PING");
+    service.abort();
 }

@@ -134,11 +134,13 @@ impl Ssh {
         };
         match opened {
             Ok(channel) => Ok(channel::stream(channel, self.clone())),
+            Err(russh::Error::ChannelOpenFailure(russh::ChannelOpenFailure::AdministrativelyProhibited)) => {
+                Err(ConnectError::Forbidden { host: self.0.alias.clone(), endpoint: endpoint.to_string() })
+            }
             Err(russh::Error::ChannelOpenFailure(reason)) => Err(ConnectError::Dial {
                 host: self.0.alias.clone(),
                 endpoint: endpoint.to_string(),
                 reason: match reason {
-                    russh::ChannelOpenFailure::AdministrativelyProhibited => "sshd forbids forwarding".into(),
                     russh::ChannelOpenFailure::ConnectFailed => "nobody answers there".into(),
                     other => format!("{other:?}"),
                 },
