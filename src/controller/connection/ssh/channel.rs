@@ -160,10 +160,10 @@ impl Incoming {
         if length == 0 {
             return Ok(());
         }
+        // Counted first: the reader may take the data, and count it off, before `send` returns.
+        let waiting = self.backlog.fetch_add(length, Ordering::Relaxed) + length;
         // A reader that is gone does not want the rest; the command still runs to its end.
-        if self.queue.send(data).is_ok()
-            && self.backlog.fetch_add(length, Ordering::Relaxed) + length > BACKLOG_BYTES_MAX
-        {
+        if self.queue.send(data).is_ok() && waiting > BACKLOG_BYTES_MAX {
             return Err(io::Error::new(
                 io::ErrorKind::OutOfMemory,
                 format!("output was not read in time and {} MiB of it were waiting", BACKLOG_BYTES_MAX >> 20),
