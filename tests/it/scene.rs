@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// Longer than any run here takes; a run that hangs must not hang the tests.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How much of a line is shown when a test fails; failures stand at its end.
+const LINE: usize = 600;
+
 /// A folder that is also the user's home.
 pub struct Scene {
     folder: TempDir,
@@ -102,8 +105,14 @@ impl Scene {
 impl Ended {
     /// The events of a run that ended with exit code 0.
     pub fn well(&self) -> Events {
-        assert_eq!((self.code, self.error.as_str()), (Some(0), ""), "{}", self.out);
+        assert_eq!((self.code, self.error.as_str()), (Some(0), ""), "{}", self.gist());
         self.events()
+    }
+
+    /// Lines of a reasonable length: facts fill screens.
+    fn gist(&self) -> String {
+        let line = |line: &str| line.chars().rev().take(LINE).collect::<Vec<_>>().into_iter().rev().collect::<String>();
+        self.out.lines().map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// The events of a run with `--output json`: every line must be one.

@@ -11,7 +11,7 @@ const SETUP: &str = "\
   vars: {port: 8080}
   tasks:
     - name: Packages
-      apt: {name: [tree], update_cache: true, cache_valid_time: 86400}
+      apt: {name: [tree, cron], update_cache: true, cache_valid_time: 86400}
     - name: Group
       group: {name: e2e-app, system: true}
     - name: User
@@ -57,7 +57,7 @@ const SETUP: &str = "\
 /// Takes all of it back.
 const UNDO: &str = "systemctl disable --now e2e-app 2>/dev/null; rm -f /etc/systemd/system/e2e-app.service; systemctl daemon-reload; \
     crontab -r 2>/dev/null; rm -rf /srv/e2e-app /etc/e2e-login.defs; userdel e2e-app 2>/dev/null; groupdel e2e-app 2>/dev/null; \
-    apt-get -qq -y remove tree >/dev/null 2>&1; sed -i '/ e2e$/d' /root/.ssh/authorized_keys /etc/ssh/authorized_keys/root 2>/dev/null; true";
+    apt-get -qq -y remove tree cron >/dev/null 2>&1; sed -i '/ e2e$/d' /root/.ssh/authorized_keys /etc/ssh/authorized_keys/root 2>/dev/null; true";
 
 #[test]
 fn a_server_is_set_up_as_foretold_and_only_once() {
