@@ -196,7 +196,7 @@ fn stages_in(name: &str, text: &str) -> BTreeSet<String> {
                 _ => continue,
             }
             for part in parts {
-                if part == "super" { drop(at.pop()) } else { at.push(part) }
+                if part == "super" { _ = at.pop() } else { at.push(part) }
             }
             if let ["controller", stage, ..] = at[..]
                 && STAGES.contains(&stage)
