@@ -15,9 +15,9 @@ use super::{
     connection::{
         Connection, Connector,
         helper::{Blobs, Session},
+        plain::Plain,
     },
     event::{Event, Events, Tally},
-    executor::plain::Plain,
     inventory::Inventory,
     playbook::Loader,
     settings::Settings,

@@ -5,6 +5,7 @@ mod error;
 pub mod escalation;
 pub mod helper;
 pub mod local;
+pub mod plain;
 mod process;
 pub mod shell;
 pub mod ssh;

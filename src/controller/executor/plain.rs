@@ -1,76 +1,17 @@
 //! Modules on a host that takes no helper: planned here, looked at and changed through plain `sh`.
 
-use std::{
-    io::{self, Cursor, Read},
-    sync::Mutex,
-};
-
 use tokio_util::sync::CancellationToken;
 
 use super::{module::Called, turn::Turn};
 use crate::{
     controller::{
-        connection::{
-            ConnectError,
-            helper::{BlobStore, Blobs, without_helper_hint},
-            shell::ShellSystem,
-        },
+        connection::{ConnectError, helper::without_helper_hint},
         event::Event,
         state::lock,
     },
-    protocol::{Blob, Call, Change, Failure, Outcome, Verdict},
-    remote::{
-        execute::execute,
-        machine::{apply, digest, overlay::Overlay},
-        modules,
-    },
+    protocol::{Call, Failure, Outcome, Verdict},
+    remote::modules,
 };
-
-/// One user of one host, reached through `sh`, and what check mode has predicted there.
-pub struct Plain {
-    system: ShellSystem,
-    /// The predictions, and how many of the host's it knows.
-    known: Mutex<(Overlay, usize)>,
-}
-
-impl Plain {
-    /// A user as `sh` shows them, without predictions.
-    #[must_use]
-    pub fn new(system: ShellSystem) -> Self {
-        Self { system, known: Mutex::default() }
-    }
-
-    /// Carries out a call; `before` are the host's predictions so far. Blocks.
-    fn carry_out(
-        &self,
-        call: &Call,
-        before: &[Change],
-        blobs: &Blobs,
-        ended: CancellationToken,
-        progress: apply::Progress<'_>,
-    ) -> Outcome {
-        let system = self.system.until(ended);
-        let mut known = lock(&self.known);
-        let (overlay, told) = &mut *known;
-        before.iter().skip(*told).for_each(|change| overlay.predict(change, &system));
-        *told = before.len().max(*told);
-        execute(&system, overlay, call, &mut Kept(blobs), progress)
-    }
-}
-
-/// The controller's own content; it is compared with its name before any of it is used.
-struct Kept<'a>(&'a Blobs);
-
-impl apply::Blobs for Kept<'_> {
-    fn open<'s>(&'s mut self, blob: &Blob) -> io::Result<Box<dyn Read + 's>> {
-        let mut content = Vec::new();
-        self.0.open(blob)?.read_to_end(&mut content)?;
-        if digest(&content) != blob.sha256 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "content changed since the task began"));
-        }
-        Ok(Box::new(Cursor::new(content)))
-    }
-}
 
 impl Turn {
     /// Carries out a module where no helper runs, if it needs no more than `sh`.
