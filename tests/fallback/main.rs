@@ -19,7 +19,7 @@ fn run(folder: &Path, playbook: &str, words: &[&str]) -> (Option<i32>, String) {
         .env_clear()
         .env("HOME", folder)
         .env("PATH", format!("{}:{path}", folder.join("bin").display()))
-        .timeout(std::time::Duration::from_secs(60))
+        .timeout(std::time::Duration::from_mins(1))
         .output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
