@@ -11,6 +11,8 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
         .stdout
         .split('\0')
         .filter_map(|entry| entry.split_once('='))
+        // How the helper was started says nothing about the host, and says it at length.
+        .filter(|(name, _)| *name != "SUDO_COMMAND")
         .map(|(name, value)| (name.to_owned(), Json::from(value)))
         .collect();
     facts.set("env", variables);
