@@ -10,7 +10,7 @@ const PATIENCE: Duration = Duration::from_mins(30);
 
 /// What the service must answer for the last day of the month.
 fn last_day() -> serde_json::Value {
-    serde_json::json!({ "count": 3, "day": "2016-01-31", "price": 1154.333_333_333_33 })
+    serde_json::json!({ "count": 3, "day": "2016-01-31", "price": 1_154.333_333_333_33 })
 }
 
 /// Roles find their files beside the playbooks: a copy of the project can be edited by the test.
