@@ -259,7 +259,8 @@ pub fn truthy(value: &Value) -> bool {
     }
 }
 
-fn expand_home(path: &str) -> String {
+/// A path of the controller with `~` and `$NAME` expanded.
+pub(super) fn expand_home(path: &str) -> String {
     let home = |user: Option<&str>| if user.is_none() { std::env::var("HOME").ok() } else { None };
     crate::remote::options::expand_path(path, home, |name| std::env::var(name).ok())
 }

@@ -141,11 +141,7 @@ impl Turn {
     /// # Errors
     /// Where it was looked for.
     pub fn find_file(&self, kind: &str, name: &str) -> Result<PathBuf, Failure> {
-        let name = crate::remote::options::expand_path(
-            name,
-            |user| if user.is_none() { std::env::var("HOME").ok() } else { None },
-            |variable| std::env::var(variable).ok(),
-        );
+        let name = super::reach::expand_home(name);
         let folders = search_path(&self.task, &self.batch.play.play.folder, kind);
         template::files::find(&name, &folders).ok_or_else(|| {
             let looked: Vec<String> = folders.iter().map(|folder| folder.join(&name).display().to_string()).collect();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Item, Keywords, Play, Playbook, check,
+    Item, Keywords, Play, Playbook,
     keywords::{ADDED, INHERITED},
     words,
 };
@@ -170,11 +170,6 @@ fn known_words(map: &Mapping, known: &[&[&'static str]], what: &str, diagnostics
         }
         diagnostics.push(diagnostic);
     }
-}
-
-/// Checks that whatever is a template under a node is one.
-fn templates(node: &Node, diagnostics: &mut Diagnostics) {
-    check::templates(node, diagnostics);
 }
 
 fn expected_list<'n>(node: &'n Node, what: &str, diagnostics: &mut Diagnostics) -> &'n [Node] {

@@ -178,7 +178,7 @@ fn format(out: &mut minijinja::Output<'_>, state: &mut State<'_, '_>, value: &Va
     }
     special::used(value, "template").map_err(TemplateError::into_engine)?;
     if let Some(number) = super::value::float(value) {
-        return out.write_str(&super::value::python_float(number)).map_err(minijinja::Error::from);
+        return out.write_str(&super::emit::python::float(number)).map_err(minijinja::Error::from);
     }
     minijinja::escape_formatter(out, state, value)
 }

@@ -99,25 +99,6 @@ pub(super) fn float(value: &Value) -> Option<f64> {
     if value.kind() == ValueKind::Number && !value.is_integer() { f64::try_from(value.clone()).ok() } else { None }
 }
 
-/// A float as Python's `repr` writes it.
-pub(super) fn python_float(number: f64) -> String {
-    if number.is_nan() {
-        return "nan".to_owned();
-    }
-    if number.is_infinite() {
-        return if number > 0.0 { "inf" } else { "-inf" }.to_owned();
-    }
-    let exponent = if number == 0.0 { 0.0 } else { number.abs().log10().floor() };
-    if (-5.0..16.0).contains(&exponent) && number.abs() >= 1e-4 || number == 0.0 {
-        let text = format!("{number}");
-        return if text.contains('.') { text } else { format!("{text}.0") };
-    }
-    let text = format!("{number:e}");
-    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, digits) = power.strip_prefix('-').map_or(("+", power), |digits| ("-", digits));
-    format!("{mantissa}e{sign}{digits:0>2}")
-}
-
 /// Python's `%`: formatting with text on the left, else the remainder with the sign of the divisor.
 ///
 /// # Errors
@@ -145,14 +126,12 @@ pub(super) fn percent(state: &mut State<'_, '_>, left: Value, right: Value) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn floats_are_written_as_python_writes_them() {
         for (number, text) in
             [(1.0, "1.0"), (0.5, "0.5"), (1e16, "1e+16"), (1e-7, "1e-07"), (123.25, "123.25"), (0.0001, "0.0001")]
         {
-            assert_eq!(python_float(number), text);
+            assert_eq!(super::super::emit::python::float(number), text);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Items, Loader, error, expected_list, known_words, templates};
+use super::{Items, Loader, error, expected_list, known_words};
 use crate::{
     controller::{
         playbook::{
@@ -255,7 +255,7 @@ fn each(map: &Mapping, diagnostics: &mut Diagnostics) -> Option<Loop> {
         if found.is_some() {
             diagnostics.push(error(&key.span, "a task has one loop"));
         }
-        templates(value, diagnostics);
+        check::templates(value, diagnostics);
         found = Some(Loop { lookup, items: value.clone(), control: control.clone() });
     }
     found
