@@ -12,7 +12,7 @@ fn main() -> std::process::ExitCode {
         return if relay(socket).is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
     }
     let program = std::env::current_exe().unwrap_or_default();
-    match serve(&Real::new(), &mut BufReader::new(stdin().lock()), &mut stdout().lock(), &program) {
+    match serve(&Real::attended(), &mut BufReader::new(stdin().lock()), &mut stdout().lock(), &program) {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(_) => std::process::ExitCode::FAILURE,
     }

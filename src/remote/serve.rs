@@ -53,7 +53,7 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
             }
             ToHost::Assume { changes } => changes.iter().for_each(|change| overlay.predict(change, system)),
             ToHost::Read { id, path } => {
-                let outcome = match send_file(&mut wire, id, &path) {
+                let outcome = match send_file(system, &mut wire, id, &path) {
                     Ok(()) => Outcome::new(Verdict::Unchanged),
                     Err(error) => Outcome::failed(format!("cannot read {path}: {error}")),
                 };
@@ -155,8 +155,8 @@ impl Read for Streamed<'_, '_> {
     }
 }
 
-fn send_file(wire: &mut Wire<'_>, id: u64, path: &str) -> io::Result<()> {
-    let mut file = std::fs::File::open(path)?;
+fn send_file(system: &dyn System, wire: &mut Wire<'_>, id: u64, path: &str) -> io::Result<()> {
+    let (mut file, _) = system.open(Path::new(path))?;
     let mut buffer = vec![0; CHUNK_BYTES];
     loop {
         match file.read(&mut buffer)? {

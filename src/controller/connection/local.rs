@@ -1,6 +1,6 @@
 //! `connection: local`: commands and sockets of the machine the controller runs on, behind the same interface.
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use tokio::{
     net::{TcpStream, UnixStream},
@@ -14,6 +14,10 @@ use super::{
     process::{ClosingWriter, Exit, ExitStatus},
 };
 
+/// How long a process whose input has ended may take to end itself before it is killed; more than the helper needs to
+/// end what it runs.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Starts a command line with `/bin/sh -c`.
 ///
 /// # Errors
@@ -26,7 +30,8 @@ pub(super) fn exec(command: &str) -> Result<Process, ConnectError> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
+        // Ctrl-C at the terminal is for us: what we started is ended by the end of its input, and can clean up.
+        .process_group(0)
         .spawn()
         .map_err(failed)?;
     let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -39,9 +44,12 @@ pub(super) fn exec(command: &str) -> Result<Process, ConnectError> {
     tokio::spawn(async move {
         let status = tokio::select! {
             status = child.wait() => status,
-            () = killed.cancelled() => {
-                let _ = child.start_kill();
-                child.wait().await
+            () = killed.cancelled() => match tokio::time::timeout(GRACE, child.wait()).await {
+                Ok(status) => status,
+                Err(_) => {
+                    let _ = child.start_kill();
+                    child.wait().await
+                }
             }
         };
         // Nobody may be waiting any more.

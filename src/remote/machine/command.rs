@@ -8,11 +8,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
+
 use super::system::Output;
 use crate::protocol::Run;
 
 /// How long output may still come after the command itself has ended: a daemon it started may hold the pipe for ever.
 const GRACE: Duration = Duration::from_millis(100);
+
+/// How long a command may take to end itself once it is asked to, before it is killed.
+const TERM_GRACE: Duration = Duration::from_secs(2);
+
+/// How often a command that has closed its output is looked at.
+const TICK: Duration = Duration::from_millis(5);
 
 enum Piece {
     Out(Vec<u8>),
@@ -20,8 +31,13 @@ enum Piece {
     End,
 }
 
-/// Runs `command` with `path` as search path.
-pub(super) fn run(command: &Run, path: &str, line: &mut dyn FnMut(&str)) -> io::Result<Output> {
+/// Runs `command` with `path` as search path, until `abandoned` says that nobody waits for it any more.
+pub(super) fn run(
+    command: &Run,
+    path: &str,
+    abandoned: &dyn Fn() -> bool,
+    line: &mut dyn FnMut(&str),
+) -> io::Result<Output> {
     let (program, arguments) =
         command.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
     let mut child = Command::new(program);
@@ -51,7 +67,7 @@ pub(super) fn run(command: &Run, path: &str, line: &mut dyn FnMut(&str)) -> io::
     if let Some(pipe) = child.stderr.take() {
         forward(pipe, pieces, Piece::Error);
     }
-    collect(command, &mut child, &received, line)
+    collect(command, &mut child, &received, abandoned, line)
 }
 
 fn forward(mut pipe: impl Read + Send + 'static, pieces: mpsc::Sender<Piece>, wrap: fn(Vec<u8>) -> Piece) {
@@ -73,6 +89,7 @@ fn collect(
     command: &Run,
     child: &mut Child,
     received: &mpsc::Receiver<Piece>,
+    abandoned: &dyn Fn() -> bool,
     line: &mut dyn FnMut(&str),
 ) -> io::Result<Output> {
     let deadline = command.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -94,16 +111,28 @@ fn collect(
             Err(mpsc::RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => break,
             Err(mpsc::RecvTimeoutError::Timeout) => {}
         }
+        if abandoned() {
+            return Err(abandon(child));
+        }
         if deadline.is_some_and(|deadline| Instant::now() > deadline) && !timed_out {
             timed_out = true;
-            let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-            if let Some(group) = group {
-                // Already gone is as good as killed.
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            }
+            signal(child, Signal::KILL);
         }
     }
-    let status = child.wait()?;
+    // A command may close its output and go on.
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if abandoned() {
+            return Err(abandon(child));
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) && !timed_out {
+            timed_out = true;
+            signal(child, Signal::KILL);
+        }
+        std::thread::sleep(TICK);
+    };
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1);
     Ok(Output {
         code,
@@ -111,6 +140,46 @@ fn collect(
         stderr: String::from_utf8_lossy(&error).into_owned(),
         timed_out,
     })
+}
+
+/// Ends a command that nobody waits for, with all of its group: asked first, killed after a grace.
+fn abandon(child: &mut Child) -> io::Error {
+    signal(child, Signal::TERM);
+    let end = Instant::now() + TERM_GRACE;
+    // The group's leader stays unreaped, so that its number cannot be another group's when it is killed.
+    while Instant::now() < end && !ended(child) {
+        std::thread::sleep(TICK);
+    }
+    // What ignored the first signal, in the leader or behind it, ends here.
+    signal(child, Signal::KILL);
+    let _ = child.wait();
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the command was ended: the controller has gone")
+}
+
+/// Whether a child has ended, without reaping it.
+fn ended(child: &Child) -> bool {
+    let Some(process) = group(child) else { return true };
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::Pid(process), look).map_or(true, |status| status.is_some())
+}
+
+fn signal(child: &Child, signal: Signal) {
+    if let Some(group) = group(child) {
+        // Already gone is as good as ended.
+        let _ = kill_process_group(group, signal);
+    }
+}
+
+fn group(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
+/// Whether the other side of standard input has hung up.
+pub(super) fn hung_up() -> bool {
+    let input = rustix::stdio::stdin();
+    let mut looked = [PollFd::new(&input, PollFlags::RDHUP)];
+    poll(&mut looked, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+        .is_ok_and(|_| looked[0].revents().intersects(PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR))
 }
 
 /// Shows the complete lines behind `from`; gives where the next one starts.
@@ -123,4 +192,35 @@ fn show(out: &[u8], mut from: usize, line: &mut dyn FnMut(&str)) -> usize {
         from += end + 1;
     }
     from
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Run {
+        Run { argv: vec!["/bin/sh".into(), "-c".into(), script.into()], ..Run::default() }
+    }
+
+    #[test]
+    fn an_abandoned_command_ends_with_all_it_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = folder.path().join("pid");
+        let script = format!("sleep 300 & echo $! >{}; trap '' TERM; wait; sleep 300", note.display());
+        let begun = || std::fs::read_to_string(&note).is_ok_and(|text| text.ends_with('\n'));
+        let started = Instant::now();
+        let error = run(&shell(&script), "/usr/bin:/bin", &begun, &mut |_| {}).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(started.elapsed() < Duration::from_secs(30));
+        let pid = std::fs::read_to_string(&note).unwrap();
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[test]
+    fn a_time_limit_holds_for_a_command_that_closed_its_output() {
+        let command = Run { timeout: Some(1), ..shell("exec >/dev/null 2>&1; sleep 300") };
+        let output = run(&command, "/usr/bin:/bin", &|| false, &mut |_| {}).unwrap();
+        assert!(output.timed_out);
+    }
 }

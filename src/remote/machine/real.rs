@@ -27,6 +27,8 @@ use crate::protocol::{Attributes, Run};
 pub struct Real {
     umask: u32,
     path: String,
+    /// Whether commands end when standard input hangs up.
+    attended: bool,
 }
 
 /// Directories of system programs, which the search path of an ordinary user's SSH session lacks.
@@ -45,7 +47,13 @@ impl Real {
                 path.push_str(directory);
             }
         }
-        Self { umask: umask.bits(), path }
+        Self { umask: umask.bits(), path, attended: false }
+    }
+
+    /// The system of this process, whose commands end when the controller behind standard input has gone.
+    #[must_use]
+    pub fn attended() -> Self {
+        Self { attended: true, ..Self::new() }
     }
 }
 
@@ -99,7 +107,7 @@ impl System for Real {
     }
 
     fn run(&self, command: &Run, line: &mut dyn FnMut(&str)) -> io::Result<Output> {
-        command::run(command, &self.path, line)
+        command::run(command, &self.path, &|| self.attended && command::hung_up(), line)
     }
 
     fn dial(&self, socket: &Path) -> io::Result<Box<dyn Duplex>> {

@@ -2,6 +2,8 @@
 
 use crate::scene::Scene;
 
+mod interrupt;
+
 fn deployer(words: &[&str]) -> (Option<i32>, String, String) {
     let ended = Scene::new().deployer(words);
     (ended.code, ended.out, ended.error)
