@@ -7,7 +7,7 @@ use minijinja::Value;
 use serde_json::json;
 
 use super::{
-    environment, loops,
+    environment, limit, loops,
     module::Called,
     reach::{Way, truthy},
     result,
@@ -209,26 +209,23 @@ impl Step {
                 Err(error) => return Attempt::template(&error),
             }
         }
-        let limit = self.task.keyword("timeout").and_then(|node| {
-            template::lazy::value(node, &context).ok()?.to_string().parse::<f64>().ok().filter(|seconds| *seconds > 0.0)
-        });
+        let limit = match self.task.keyword("timeout").map(|node| template::lazy::value(node, &context)) {
+            None => Ok(None),
+            Some(Ok(value)) => limit::of(&value.to_string()),
+            Some(Err(error)) => return Attempt::template(&error),
+        };
         let done = match limit {
-            None => self.act(scope, &context).await,
-            Some(seconds) => {
-                match tokio::time::timeout(Duration::from_secs_f64(seconds), self.act(scope, &context)).await {
-                    Ok(done) => done,
-                    Err(_) => {
-                        // Whatever still runs there is ended with its session.
-                        let link = self.run.link(&self.host);
-                        link.lock().await.sessions.clear();
-                        let message = format!(
-                            "The {} action failed to execute in the expected time frame ({seconds}) and was terminated",
-                            self.task.module
-                        );
-                        Ok(Done::failed(message))
-                    }
+            Err(message) => Ok(Done::failed(message)),
+            Ok(None) => self.act(scope, &context).await,
+            Ok(Some(limit)) => match tokio::time::timeout(limit, self.act(scope, &context)).await {
+                Ok(done) => done,
+                Err(_) => {
+                    // Whatever still runs there is ended with its session.
+                    let link = self.run.link(&self.host);
+                    link.lock().await.sessions.clear();
+                    Ok(limit::up(limit))
                 }
-            }
+            },
         };
         let Done { mut outcome, effects } = match done {
             Ok(done) => done,

@@ -73,7 +73,7 @@ fn a_task_whose_time_is_up_leaves_no_command_behind_and_the_host_usable() {
     scene.file("site.yaml", &format!("- hosts: localhost\n  gather_facts: false\n  tasks:\n    {tasks}"));
     let ended = scene.deployer(&["run", "site.yaml", "-i", "localhost,", "-c", "local"]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.error);
-    assert!(ended.out.contains("expected time frame"), "{}", ended.out);
+    assert!(ended.out.contains("Timed out after 2 second(s)"), "{}", ended.out);
     let pid = noted(&note).unwrap();
     assert!(soon(|| !sleeps(&pid)), "the command runs on");
 }
