@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::scene::Scene;
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A command that notes its process id, then sleeps; `exec` keeps the id.
 fn sleeper(note: &Path) -> String {
