@@ -10,7 +10,10 @@ use super::{
     options::{HostOptions, VariableOptions},
     settings,
 };
-use crate::controller::report::{Format, Screen, Sink, renderer};
+use crate::controller::{
+    report::{Format, Screen, Sink, renderer, trace},
+    source::Diagnostic,
+};
 
 /// Examples, below the flags.
 pub const EXAMPLES: &str = "\
@@ -204,7 +207,17 @@ impl Run {
         {
             screen.line(&screen.paint().dim(&format!("Using {} as config file", file.display())));
         }
-        let sink = Sink::new(renderer(self.output, screen.clone(), settings.verbosity));
+        let mut shown = renderer(self.output, screen.clone(), settings.verbosity);
+        if let Some(path) = context.configuration.variable(trace::VARIABLE) {
+            shown = match trace::Trace::append(path.as_ref(), shown) {
+                Ok(traced) => Box::new(traced),
+                Err(error) => {
+                    let problem = Diagnostic::bare(format!("the trace {path} cannot be written: {error}"));
+                    return context.stop(problem.into());
+                }
+            };
+        }
+        let sink = Sink::new(shown);
         let run = engine.run(settings, Person::find(screen), sink.events());
         let ended = tokio::select! {
             biased;

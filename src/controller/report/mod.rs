@@ -4,6 +4,7 @@ pub mod json;
 mod paint;
 mod screen;
 pub mod terminal;
+pub mod trace;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
