@@ -157,11 +157,38 @@ impl Rewriter<'_> {
         if !wrap {
             return self.walk(expression);
         }
-        let extent = extent(expression);
+        let extent = self.balanced(extent(expression));
         self.insert(extent.0, true, "((");
         self.walk(expression);
         let name = self.source[extent.0..extent.1].replace('"', "'").replace(['\\', '\n'], " ");
         self.insert(extent.1, false, format!(")|__used(\"{name}\"))"));
+    }
+
+    /// Spans leave out the parentheses around an operand: what is open or closed inside is balanced by its neighbours.
+    fn balanced(&self, (mut start, mut end): (usize, usize)) -> (usize, usize) {
+        let bytes = self.source.as_bytes();
+        let (mut open, mut unopened, mut quote) = (0_usize, 0_usize, None);
+        let mut inner = bytes[start..end].iter();
+        while let Some(&byte) = inner.next() {
+            match (quote, byte) {
+                (Some(_), b'\\') => drop(inner.next()),
+                (Some(mark), _) if mark == byte => quote = None,
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (None, b'(') => open += 1,
+                (None, b')') if open == 0 => unopened += 1,
+                (None, b')') => open -= 1,
+                _ => {}
+            }
+        }
+        while unopened > 0 && start > 0 {
+            start -= 1;
+            unopened -= usize::from(bytes[start] == b'(');
+        }
+        while open > 0 && end < bytes.len() {
+            open -= usize::from(bytes[end] == b')');
+            end += 1;
+        }
+        (start, end)
     }
 
     fn walk(&mut self, expression: &Expr<'_>) {
@@ -247,7 +274,7 @@ impl Rewriter<'_> {
     }
 
     fn remainder(&mut self, left: &Expr<'_>, right: &Expr<'_>, whole: Span) {
-        let (left_extent, right_extent) = (extent(left), extent(right));
+        let (left_extent, right_extent) = (self.balanced(extent(left)), self.balanced(extent(right)));
         let between = &self.source[left_extent.1..right_extent.0];
         let Some(sign) = between.find('%') else { return };
         let sign = left_extent.1 + sign;
@@ -289,6 +316,11 @@ fn extent(expression: &Expr<'_>) -> (usize, usize) {
         _ => None,
     };
     let (start, mut end) = first.map(extent).map_or(own, |inner| (inner.0, inner.1.max(own.1)));
+    if let Expr::UnaryOp(negated) = expression {
+        // `not a` begins with the operator, `a is not b` with the operand.
+        let inner = extent(&negated.expr);
+        return (own.0.min(inner.0), own.1.max(inner.1));
+    }
     if let Expr::IfExpr(choice) = expression {
         end = choice.false_expr.as_ref().map_or(end, |other| extent(other).1.max(end));
     }
@@ -322,6 +354,9 @@ mod tests {
             "a ~ (b | default('') if c else d) ~ '/x'",
             "((a | int) > (b | int)) or (c | bool)",
             "x is version('1', '>=') and y is not search(z)",
+            "(a is not changed) or (b is failed)",
+            "(a is not defined or b is not defined)",
+            "(a) or ((b) and (c == ')'))",
             "a in b\n and (c ~ '.').startswith(d ~ '.')",
         ] {
             let rewritten = expression(source, false).unwrap();
