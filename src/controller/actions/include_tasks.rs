@@ -78,7 +78,7 @@ pub(super) fn surroundings(turn: &Turn) -> Surroundings {
     if let Some(apply) = task.arguments.get("apply").and_then(Node::as_map) {
         levels.push(Arc::new(Keywords::of(apply)));
     }
-    Surroundings { levels, folder: task.folder.clone(), role: task.role.clone(), handler: task.handler }
+    Surroundings { levels, folder: task.folder.clone(), role: task.role.clone(), handler: task.handler, tolerant: true }
 }
 
 /// The loop's variables as a level, so that what is included sees the item it is included for.

@@ -82,7 +82,7 @@ impl Arguments {
         };
         let mut rest = Vec::new();
         for word in split(&text.value) {
-            match word.split_once('=') {
+            match named(word) {
                 Some((name, value)) if is_name(name) && (!free || RAW_OPTIONS.contains(&name)) => {
                     self.options.push((node(name), node(&unquote(value))));
                 }
@@ -148,8 +148,22 @@ impl Words for Vec<&str> {
     }
 }
 
+/// The name and the value around the first `=` that stands in no template.
+fn named(word: &str) -> Option<(&str, &str)> {
+    let mut from = 0;
+    loop {
+        let at = from + word[from..].find('=')?;
+        if word[..at].matches("{{").count() == word[..at].matches("}}").count() {
+            return Some((&word[..at], &word[at + 1..]));
+        }
+        from = at + 1;
+    }
+}
+
+/// Names of options, which a template may work out: `{{ item }}=1`.
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    !name.is_empty() && (plain(name) || name.contains("{{"))
 }
 
 /// Takes one pair of quotes around a word off.
@@ -186,7 +200,7 @@ fn unescape(text: &str) -> String {
 }
 
 /// Splits at blanks outside quotes and templates. The words are slices of the text.
-fn split(text: &str) -> Vec<&str> {
+pub(super) fn split(text: &str) -> Vec<&str> {
     let bytes = text.as_bytes();
     let mut words = Vec::new();
     let mut start = None;
@@ -245,6 +259,13 @@ mod tests {
         let arguments = read("copy", "src=a.txt dest=\"/tmp/b c\" mode={{ m | default('x y') }}");
         let said: Vec<_> = arguments.options.iter().map(|(k, v)| (k.as_str().unwrap(), v.as_str().unwrap())).collect();
         assert_eq!(said, [("src", "a.txt"), ("dest", "/tmp/b c"), ("mode", "{{ m | default('x y') }}")]);
+    }
+
+    #[test]
+    fn a_template_may_work_out_the_name() {
+        let arguments = read("set_fact", "{{ 'a' if b == c else 'd' }}=moo");
+        let said: Vec<_> = arguments.options.iter().map(|(k, v)| (k.as_str().unwrap(), v.as_str().unwrap())).collect();
+        assert_eq!(said, [("{{ 'a' if b == c else 'd' }}", "moo")]);
     }
 
     #[test]

@@ -9,8 +9,9 @@ use crate::{
     remote::{Kind, OptionSpec},
 };
 
-/// Checks module, options and templates of a task.
-pub fn task(task: &Task, catalog: &dyn Catalog, diagnostics: &mut Diagnostics) {
+/// Checks module, options and templates of a task. Options of a `tolerated` one are left for the run: a playbook that
+/// expects the failure is right as it stands.
+pub fn task(task: &Task, catalog: &dyn Catalog, tolerated: bool, diagnostics: &mut Diagnostics) {
     for condition in [&task.until, &task.changed_when, &task.failed_when].into_iter().flatten() {
         conditions(condition, diagnostics);
     }
@@ -29,7 +30,9 @@ pub fn task(task: &Task, catalog: &dyn Catalog, diagnostics: &mut Diagnostics) {
         };
         return diagnostics.push(diagnostic);
     };
-    options(task, &spec, diagnostics);
+    if !tolerated {
+        options(task, &spec, diagnostics);
+    }
 }
 
 /// Checks options against what the module takes. A module without declared options takes any.
@@ -63,8 +66,10 @@ fn options(task: &Task, spec: &[OptionSpec], diagnostics: &mut Diagnostics) {
     }
     for option in spec.iter().filter(|option| option.required) {
         let given = |name: &str| task.arguments.get(name).is_some();
-        let raw = option.name == "_raw_params" && task.arguments.free_form.is_some();
+        let free = option.name == "_raw_params" || option.aliases.contains(&"_raw_params");
+        let raw = free && task.arguments.free_form.is_some();
         if !raw
+            && option.kind != Kind::Blob
             && !given(option.name)
             && !option.aliases.iter().any(|alias| given(alias))
             && !option.name.starts_with('_')

@@ -115,7 +115,7 @@ impl Loader {
         let keywords = Arc::new(Keywords::of(map));
         let mut levels = imported.to_vec();
         levels.push(keywords.clone());
-        let around = Surroundings { levels, folder: folder.to_owned(), role: None, handler: false };
+        let around = Surroundings { levels, folder: folder.to_owned(), role: None, handler: false, tolerant: false };
         let (roles, mut role_handlers) = self.play_roles(map.get("roles"), &around, diagnostics);
         let section = |name: &str, diagnostics: &mut Diagnostics| {
             map.get(name).map(|node| self.items(node, &around, diagnostics)).unwrap_or_default()

@@ -9,11 +9,13 @@ use super::{Items, Loader, error, expected_list, known_words};
 use crate::{
     controller::{
         playbook::{
-            Arguments, Block, Item, Keywords, Loop, Role, Task, check,
-            keywords::{ADDED, INHERITED},
+            Arguments, Block, Item, Keywords, Loop, Role, Task,
+            arguments::split,
+            check,
+            keywords::{ADDED, INHERITED, innermost},
             words,
         },
-        source::{Diagnostics, Mapping, Node, Span, suggest::suggest, yaml},
+        source::{Diagnostics, Mapping, Node, Shape, Span, suggest::suggest, yaml},
     },
     remote::modules::short_name,
 };
@@ -29,6 +31,8 @@ pub struct Surroundings {
     pub role: Option<Arc<Role>>,
     /// Whether these are handlers.
     pub handler: bool,
+    /// Whether the playbook deals with failures itself, so that wrong options are for the task to fail with.
+    pub tolerant: bool,
 }
 
 impl Surroundings {
@@ -73,7 +77,9 @@ impl Loader {
         let inner = around.with(Arc::new(Keywords::of(map)));
         check::keywords(map, diagnostics);
         let mut part = |name: &str| map.get(name).map(|node| self.items(node, &inner, diagnostics)).unwrap_or_default();
-        let (body, rescue, always) = (part("block"), part("rescue"), part("always"));
+        let (rescue, always) = (part("rescue"), part("always"));
+        let guarded = Surroundings { tolerant: inner.tolerant || !rescue.is_empty(), ..inner.clone() };
+        let body = map.get("block").map(|node| self.items(node, &guarded, diagnostics)).unwrap_or_default();
         Item::Block(Arc::new(Block {
             name: map.get("name").cloned(),
             levels: inner.levels,
@@ -135,7 +141,7 @@ impl Loader {
             folder: around.folder.clone(),
             handler: around.handler,
         };
-        check::task(&task, &*self.catalog, diagnostics);
+        check::task(&task, &*self.catalog, around.tolerant || tolerated(&task), diagnostics);
         items.push(Item::Task(Arc::new(task)));
     }
 
@@ -208,6 +214,12 @@ impl Loader {
     }
 }
 
+/// Whether a failure of the task is something the playbook reckons with.
+fn tolerated(task: &Task) -> bool {
+    let ignored = innermost(task.levels.iter().map(|level| &**level), "ignore_errors");
+    task.failed_when.is_some() || ignored.is_some_and(|node| !matches!(node.shape, Shape::Bool(false) | Shape::Null))
+}
+
 /// Where a task file lies: beside the including file, in the role's `tasks`, or beside the playbook.
 #[must_use]
 pub fn find_task_file(name: &str, folder: &Path, role: Option<&Role>) -> Option<PathBuf> {
@@ -228,13 +240,14 @@ fn action_words(value: &Node, diagnostics: &mut Diagnostics) -> Option<(String, 
         let rest = Mapping {
             entries: map.entries.iter().filter(|(key, _)| key.as_str() != Some("module")).cloned().collect(),
         };
-        let options = Node { span: value.span.clone(), shape: crate::controller::source::Shape::Map(Arc::new(rest)) };
+        let options = Node { span: value.span.clone(), shape: Shape::Map(Arc::new(rest)) };
         return Some((short_name(module).to_owned(), value.span.clone(), options));
     }
     let text = value.as_str()?.trim();
-    let (module, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let module = split(text).first().copied().unwrap_or_default();
+    let rest = text.strip_prefix(module).unwrap_or_default();
     let options = if rest.is_empty() {
-        Node { span: value.span.clone(), shape: crate::controller::source::Shape::Null }
+        Node { span: value.span.clone(), shape: Shape::Null }
     } else {
         Node::text(value.span.clone(), rest.trim())
     };
