@@ -59,9 +59,9 @@ const IMAGES: &str = r#"
   gather_facts: false
   tasks:
     - name: Folder
-      copy: {src: "{{ playbook_dir }}/../note/", dest: /srv/e2e-note/}
+      copy: {src: "{{ playbook_dir }}/../note/", dest: /var/tmp/e2e-note/}
     - name: Build and push
-      docker_image: {name: "{{ hub }}/e2e/note:1", source: build, build: {path: /srv/e2e-note}, push: true}
+      docker_image: {name: "{{ hub }}/e2e/note:1", source: build, build: {path: /var/tmp/e2e-note}, push: true}
     - name: Push under another name
       docker_image: {name: "deployer/base:bookworm", source: local, repository: "{{ hub }}/e2e/python:3.11-slim", push: true}
     - name: Push the database
