@@ -8,7 +8,7 @@ use super::{
     engine::{Engine, effect, with_query},
     mounts::texts,
     reference::Reference,
-    sizes, suboptions,
+    registry, sizes, suboptions,
 };
 use crate::{
     options,
@@ -187,6 +187,9 @@ impl Build {
         let mut request =
             engine.request("POST", &with_query("/build", &query), format!("build image {}", reference.full()));
         request.stream = true;
+        // The engine asks every registry that a Dockerfile names; which ones is known to it alone.
+        let logins = registry::all(engine.probe())?;
+        request.headers.extend(logins.map(|logins| ("X-Registry-Config".to_owned(), logins)));
         let predicted = json!({"Id": null, "RepoTags": [reference.full()], "Config": {"Labels": labels}});
         request.effects.push(effect("image", &reference.canonical(), predicted));
         Ok(request)

@@ -35,21 +35,34 @@ pub fn request(engine: &Engine<'_, '_>, reference: &Reference, platform: Option<
 /// Whether the registry's image is another one than the host's.
 ///
 /// # Errors
-/// When the registry does not answer.
+/// When the registry does not answer or has no such image.
 pub fn is_newer(engine: &Engine<'_, '_>, reference: &Reference, image: &Json) -> Result<bool, Stop> {
     if let Some(digest) = &reference.digest {
         return Ok(!has_digest(image, digest));
     }
+    let found = offered(engine, reference)
+        .map_err(|stop| stop.hint("pull only what is missing (`pull: missing`) where no registry can be reached"))?;
+    match found {
+        Some(digest) => Ok(!has_digest(image, &digest)),
+        None => Err(Stop::failed(format!("the registry knows no image {}", reference.full()))),
+    }
+}
+
+/// Whether the registry has the host's image under this name.
+///
+/// # Errors
+/// When the registry does not answer.
+pub fn is_pushed(engine: &Engine<'_, '_>, reference: &Reference, image: &Json) -> Result<bool, Stop> {
+    Ok(offered(engine, reference)?.is_some_and(|digest| has_digest(image, &digest)))
+}
+
+/// The digest of the registry's image of this name, where there is one.
+fn offered(engine: &Engine<'_, '_>, reference: &Reference) -> Result<Option<String>, Stop> {
     let auth = registry::header(engine.probe(), reference.registry())?;
     let headers = auth.as_deref().map(|auth| [("X-Registry-Auth", auth)]);
     let path = format!("/distribution/{}/json", encode(&reference.full()).replace("%2F", "/").replace("%3A", ":"));
-    let found = engine.get_with(&path, headers.as_ref().map_or(&[][..], |headers| headers));
-    let found = found
-        .map_err(|stop| stop.hint("pull only what is missing (`pull: missing`) where no registry can be reached"))?;
-    match found.as_ref().and_then(|found| found["Descriptor"]["digest"].as_str()) {
-        Some(digest) => Ok(!has_digest(image, digest)),
-        None => Err(Stop::failed(format!("the registry knows no image {}", reference.full()))),
-    }
+    let found = engine.get_with(&path, headers.as_ref().map_or(&[][..], |headers| headers))?;
+    Ok(found.and_then(|found| found["Descriptor"]["digest"].as_str().map(str::to_owned)))
 }
 
 fn has_digest(image: &Json, digest: &str) -> bool {

@@ -73,6 +73,26 @@ pub fn header(probe: &Probe<'_>, registry: &str) -> Result<Option<String>, Stop>
     }))
 }
 
+/// The value of `X-Registry-Config` with every login that is kept, or nothing without any.
+///
+/// # Errors
+/// When logins are there and cannot be read.
+pub fn all(probe: &Probe<'_>) -> Result<Option<String>, Stop> {
+    let kept = logins(&config(probe, &config_path(probe))?);
+    Ok((!kept.is_empty()).then(|| general_purpose::URL_SAFE.encode(Json::from(kept).to_string())))
+}
+
+/// Every login that is kept, as the engine takes them: registry to user and password.
+fn logins(config: &Map) -> Map {
+    let names = config.get("auths").and_then(Json::as_object).into_iter().flat_map(Map::keys).map(|name| key(name));
+    names
+        .filter_map(|name| {
+            let (user, password) = login(config, &name)?;
+            Some((name, serde_json::json!({"username": user, "password": password})))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -88,5 +108,7 @@ mod tests {
         assert_eq!(login(config, "docker.io"), Some(("me".to_owned(), "p:w".to_owned())));
         assert_eq!(login(config, "r.example"), Some(("me".to_owned(), "p:w".to_owned())));
         assert_eq!(login(config, "other.example"), None);
+        let kept = json!({"username": "me", "password": "p:w"});
+        assert_eq!(serde_json::Value::from(logins(config)), json!({HUB: kept, "r.example": kept}));
     }
 }

@@ -320,6 +320,12 @@ impl DockerContainer {
         if let Some(last) = requests.last_mut() {
             last.effects.push(effect("container", name, after.clone()));
         }
+        if self.running()
+            && let Some(removal) = self.steps(engine).left_aside()
+        {
+            plan.diff(removal.summary.clone(), "left by a run that was cut off\n", "absent\n");
+            requests.push(removal);
+        }
         plan.changes.extend(requests.into_iter().map(Change::Http));
         if engine.probe().predicting() {
             plan.set("container", after);

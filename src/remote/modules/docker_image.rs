@@ -159,10 +159,8 @@ impl Module for DockerImage {
         let fresh = !plan.changes.is_empty();
         let tagged = self.tag(&engine, &reference, found.as_ref(), fresh, &mut plan)?;
         self.archive(&engine, &reference, found.as_ref(), fresh, &mut plan)?;
-        if self.push && !probe.predicting() {
-            let (request, changed) = (push(&engine, &tagged.unwrap_or(reference))?, !plan.changes.is_empty());
-            plan.push(Change::Http(request));
-            plan.changed = Some(changed);
+        if self.push {
+            Self::push(&engine, &tagged.unwrap_or(reference), &mut plan)?;
         }
         Ok(plan)
     }
@@ -441,6 +439,22 @@ impl DockerImage {
         Ok(Some(other))
     }
 
+    /// Pushes what the registry does not have; where it cannot be asked, the push itself tells.
+    fn push(engine: &Engine<'_, '_>, reference: &Reference, plan: &mut Plan) -> Result<(), Stop> {
+        let due = !plan.changes.is_empty();
+        let image = engine.image(reference)?.filter(|image| !image.predicted && !due);
+        let pushed = image.map_or(Ok(false), |image| pull::is_pushed(engine, reference, &image.value));
+        if matches!(pushed, Ok(true)) {
+            return Ok(());
+        }
+        plan.diff(format!("image {} in its registry", reference.full()), "another or none\n", "as on the host\n");
+        note(plan, push_request(engine, reference)?);
+        if pushed.is_err() && !engine.probe().predicting() {
+            plan.changed = Some(due);
+        }
+        Ok(())
+    }
+
     fn archive(
         &self,
         engine: &Engine<'_, '_>,
@@ -500,7 +514,7 @@ pub(super) fn manifest(probe: &Probe<'_>, path: &Path) -> Result<Vec<(String, St
     Ok(held)
 }
 
-fn push(engine: &Engine<'_, '_>, reference: &Reference) -> Result<HttpRequest, Stop> {
+fn push_request(engine: &Engine<'_, '_>, reference: &Reference) -> Result<HttpRequest, Stop> {
     let path = with_query(&format!("/images/{}/push", reference.repository), &[("tag", &reference.tag)]);
     let mut request = engine.request("POST", &path, format!("push image {}", reference.full()));
     // The engine insists on a login, be it empty.

@@ -6,7 +6,7 @@ use super::lab::Lab;
 use crate::scene::{Ended, Scene};
 
 /// A message that does not fit is not read.
-const SCREEN: usize = 30;
+pub const SCREEN: usize = 30;
 
 /// Exit code of a run that could not reach a host.
 const UNREACHABLE: i32 = 4;
@@ -52,6 +52,34 @@ fn a_wrong_password_is_refused_and_a_right_one_is_not() {
     says(&ended, UNREACHABLE, &["lab1", "admin@", "password", "check the password"]);
     assert!(!ended.said().contains("not-it-at-all"));
     run("right").shows(0, &["ok=1"]);
+}
+
+#[test]
+fn a_server_that_asks_for_the_password_in_a_dialogue_gets_it() {
+    let lab = Lab::take();
+    let scene = Scene::new();
+    scene.file("right", "lab-admin\n").file("wrong", "not-it-at-all\n");
+    let options = r#"{"ansible_user": "admin", "ansible_ssh_private_key_file": "", "ansible_ssh_common_args": "-o PubkeyAuthentication=no -o UserKnownHostsFile=KNOWN"}"#;
+    let options = options.replace("KNOWN", &lab.file("known_hosts"));
+    let by_variable = options.replacen('{', r#"{"ansible_password": "lab-admin", "#, 1);
+    let run = |flags: &[&str]| lab.run(&scene, PING, flags);
+    // Read before the lab's own file: of several settings sshd takes the first.
+    lab.on(
+        "lab1",
+        "printf 'Match User admin\\n PasswordAuthentication no\\n KbdInteractiveAuthentication yes\\n' \
+            > /etc/ssh/sshd_config.d/00-dialogue.conf && systemctl reload ssh",
+    );
+    let offered =
+        lab.on("lab1", "sshd -T -C user=admin,host=a,addr=10.0.0.1 | grep -iE '^(password|kbdinteractive)auth' | sort");
+    let ended = ["wrong", "right"].map(|file| run(&["-e", &options, "--connection-password-file", file]));
+    let variable = run(&["-e", &by_variable]);
+    lab.on("lab1", "rm /etc/ssh/sshd_config.d/00-dialogue.conf && systemctl reload ssh");
+    assert_eq!(offered, "kbdinteractiveauthentication yes\npasswordauthentication no\n");
+    let [wrong, right] = ended;
+    says(&wrong, UNREACHABLE, &["lab1", "admin@", "keyboard-interactive", "check the password"]);
+    assert!(!wrong.said().contains("not-it-at-all"));
+    right.shows(0, &["ok=1"]);
+    variable.shows(0, &["ok=1"]);
 }
 
 #[test]

@@ -22,13 +22,17 @@ impl Lab {
     /// Waits for the test before.
     pub fn take() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { state: Self::expected(), _turn: turn }
+    }
+
+    /// The state folder of the lab, beside which this machine's own engine runs.
+    pub fn expected() -> PathBuf {
         let state = env::var_os("DEPLOYER_LAB").filter(|path| !path.is_empty());
-        let Some(state) = state.map(PathBuf::from) else {
+        state.map_or_else(|| {
             panic!(
                 "these tests need real hosts: run `lab/test` as root, or `cargo test -- --skip e2e::` for all others"
-            );
-        };
-        Self { state, _turn: turn }
+            )
+        }, PathBuf::from)
     }
 
     /// A file of the state folder.

@@ -2,5 +2,10 @@
 
 mod faults;
 mod lab;
+mod local;
 mod main_job;
+mod other_project;
+mod registry;
+mod service;
+mod service_faults;
 mod setup;
