@@ -40,3 +40,7 @@ ci:
 # The code's documentation, opened.
 doc:
     cargo doc --no-deps --open
+
+# Ansible's own integration suite with `deployer` in place of `ansible-playbook` (`just conformance lineinfile`).
+conformance *ARGS:
+    conformance/run {{ARGS}}

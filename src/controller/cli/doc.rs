@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Context, Exit, Problem};
+use super::{Context, Exit, Problem, support};
 use crate::{
     controller::{
         actions,
@@ -23,11 +23,19 @@ const INDENT: &str = "    ";
 pub struct Doc {
     /// The module; all of them are listed without one
     module: Option<String>,
+
+    /// Keywords and modules of Ansible's: supported, in part, refused, as Markdown tables
+    #[arg(long, conflicts_with = "module")]
+    support: bool,
 }
 
 impl Doc {
     pub(super) fn execute(&self, context: &Context) -> Exit {
         let paint = context.screen.paint();
+        if self.support {
+            context.screen.write(&support::tables());
+            return Exit::Ok;
+        }
         let Some(name) = &self.module else {
             context.screen.write(&list(paint));
             return Exit::Ok;
@@ -47,9 +55,9 @@ impl Doc {
 }
 
 /// A module or action, as its users see it.
-struct Page {
-    name: &'static str,
-    doc: &'static str,
+pub(super) struct Page {
+    pub(super) name: &'static str,
+    pub(super) doc: &'static str,
     spec: fn() -> Vec<OptionSpec>,
 }
 
@@ -60,7 +68,7 @@ impl Page {
 }
 
 /// All there are, by name. Where an action prepares what a module does, the module has the manual.
-fn pages() -> Vec<Page> {
+pub(super) fn pages() -> Vec<Page> {
     let of_modules = modules::CATALOG.iter().map(|entry| Page { name: entry.name, doc: entry.doc, spec: entry.spec });
     let mut pages: Vec<Page> = of_modules.collect();
     for action in actions::CATALOG {
@@ -82,7 +90,7 @@ fn list(paint: Paint) -> String {
 }
 
 /// The first sentence as one line.
-fn summary(doc: &str) -> String {
+pub(super) fn summary(doc: &str) -> String {
     let paragraph: Vec<&str> = doc.trim().lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
     let paragraph = paragraph.join(" ");
     paragraph.split_once(". ").map_or(paragraph.clone(), |(first, _)| format!("{first}."))

@@ -14,6 +14,7 @@ mod options;
 mod run;
 mod secrets;
 mod settings;
+mod support;
 mod vault;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What can be said of a task without any host: its module, its options, its templates.
 
-use super::{Catalog, Task};
+use super::{Catalog, Task, support::refused_module};
 use crate::{
     controller::{
         source::{Diagnostic, Diagnostics, Mapping, Node, Shape, suggest::suggest},
@@ -24,9 +24,10 @@ pub fn task(task: &Task, catalog: &dyn Catalog, tolerated: bool, diagnostics: &m
     }
     let Some(spec) = catalog.options(&task.module) else {
         let mut diagnostic = Diagnostic::error(&task.module_span, format!("there is no module `{}`", task.module));
-        diagnostic = match suggest(&task.module, catalog.names()) {
-            Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
-            None => diagnostic.hint("`deployer doc` lists the modules there are"),
+        diagnostic = match (refused_module(&task.module), suggest(&task.module, catalog.names())) {
+            (Some(reason), _) => diagnostic.hint(reason),
+            (None, Some(near)) => diagnostic.hint(format!("did you mean `{near}`?")),
+            (None, None) => diagnostic.hint("`deployer doc` lists the modules there are"),
         };
         return diagnostics.push(diagnostic);
     };

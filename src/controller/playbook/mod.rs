@@ -7,6 +7,7 @@ pub mod keywords;
 pub mod load;
 pub mod play;
 pub mod role;
+pub mod support;
 mod words;
 
 pub use arguments::Arguments;
