@@ -30,12 +30,14 @@ mod serial;
 pub use list::{ListedPlay, list};
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// A host failed.
     pub failed: bool,
     /// A host could not be reached.
     pub unreachable: bool,
+    /// What ended the run before its end, for it could only be seen on the way; there is no recap then.
+    pub broken: Option<Diagnostics>,
 }
 
 /// Modules of hosts and actions of the controller together.
@@ -83,13 +85,20 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
             break;
         }
         enter(&run, &playbook.path);
-        stop = carry_out(&run, play).await?;
+        match carry_out(&run, play).await {
+            Ok(last) => stop = last,
+            Err(diagnostics) => {
+                reach::close(run.all_links(), run.settings.no_cache).await;
+                return Ok(Summary { broken: Some(diagnostics), ..Summary::default() });
+            }
+        }
     }
     reach::close(run.all_links(), run.settings.no_cache).await;
     let hosts = run.tallies();
     let summary = Summary {
         failed: hosts.values().any(|tally| tally.failed > 0),
         unreachable: hosts.values().any(|tally| tally.unreachable > 0),
+        broken: None,
     };
     let custom = super::state::lock(&run.stats).clone();
     let seconds = started.elapsed().as_secs_f64();

@@ -56,6 +56,8 @@ pub struct Settings {
     pub start_at_task: Option<String>,
     /// `--force-handlers`.
     pub force_handlers: bool,
+    /// A notified handler that is not there ends the run (`error_on_missing_handler`); otherwise it is a warning.
+    pub missing_handlers_fail: bool,
     /// `--flush-cache`.
     pub flush_cache: bool,
     /// Leave no helper behind on the hosts.

@@ -77,6 +77,8 @@ pub type Prompt = Box<dyn Fn(&str) -> std::io::Result<String> + Send + Sync>;
 pub enum Problem {
     /// Flags, variables or files of the user are wrong.
     Wrong(Diagnostics),
+    /// What the user asked for cannot be carried on with, in the middle of a run.
+    Broken(Diagnostics),
     /// Something outside went wrong.
     World(String),
     /// The user gave up.
@@ -180,6 +182,7 @@ impl Cli {
 pub fn show(problem: Problem, colour: bool) -> Exit {
     let (diagnostics, exit) = match problem {
         Problem::Wrong(diagnostics) => (diagnostics, Exit::Usage),
+        Problem::Broken(diagnostics) => (diagnostics, Exit::Error),
         Problem::Interrupted => return Exit::Interrupted,
         Problem::World(text) => (Diagnostics { found: vec![Diagnostic::bare(text)] }, Exit::Error),
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    Context, Engine, Exit, ListedPlay, Problem,
+    Context, Engine, Exit, ListedPlay, Problem, Summary,
     ask::Person,
     options::{HostOptions, VariableOptions},
     settings,
@@ -226,6 +226,7 @@ impl Run {
         };
         sink.finish();
         match ended {
+            Some(Ok(Summary { broken: Some(diagnostics), .. })) => context.stop(Problem::Broken(diagnostics)),
             Some(Ok(summary)) if summary.unreachable => Exit::Unreachable,
             Some(Ok(summary)) if summary.failed => Exit::Failed,
             Some(Ok(_)) => Exit::Ok,

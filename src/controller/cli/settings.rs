@@ -122,6 +122,8 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
             .clone()
             .or_else(|| text(&["ANSIBLE_BECOME_USER"], "privilege_escalation", "become_user")),
         start_at_task: run.start_at_task.clone(),
+        missing_handlers_fail: checked
+            .boolean(get(&["ANSIBLE_ERROR_ON_MISSING_HANDLER"], "defaults", "error_on_missing_handler"), true),
         force_handlers: run.force_handlers
             || checked.boolean(get(&["ANSIBLE_FORCE_HANDLERS"], "defaults", "force_handlers"), false),
         flush_cache: run.flush_cache,

@@ -30,7 +30,11 @@ impl Engine for Fake {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
             std::future::pending::<()>().await;
         }
-        if self.wrong { Err(Diagnostics { found: vec![Diagnostic::bare("wrong playbook")] }) } else { Ok(self.summary) }
+        if self.wrong {
+            Err(Diagnostics { found: vec![Diagnostic::bare("wrong playbook")] })
+        } else {
+            Ok(self.summary.clone())
+        }
     }
 
     fn list(&self, settings: Settings) -> Result<Vec<ListedPlay>, Diagnostics> {

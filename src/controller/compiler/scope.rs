@@ -64,6 +64,7 @@ pub fn of_inventory(run: &Arc<Run>, host: &str) -> Layers {
     let inventory = run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let groups = inventory.groups_of(host);
+    layers.add(Level::Connection, Arc::new(Layer::from_iter([(Arc::from("ansible_host"), Var::data(host))])));
     for group in &groups {
         layers.add(Level::InventoryGroups, Arc::new(nodes(&group.vars)));
         let (beside_inventory, beside_playbook) = if &*group.name == "all" {

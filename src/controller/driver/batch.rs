@@ -1,5 +1,7 @@
 //! One batch of hosts through one play.
 
+mod effects;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, PoisonError, RwLock},
@@ -8,7 +10,7 @@ use std::{
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::handlers;
+use super::{handlers, serial};
 use crate::{
     controller::{
         compiler::{
@@ -17,15 +19,15 @@ use crate::{
         },
         event::{Event, TaskInfo},
         executor::{Effect, End, Step, reach::truthy},
-        inventory::Inventory,
         playbook::{Item, Task},
         scheduler::{Cursor, Ending, Position, Strategy, strategies},
-        source::{Diagnostic, Diagnostics, Node, Span, composer::Marks},
+        source::{Diagnostic, Diagnostics, Node},
         state::Run,
         template,
         variables::{Layer, Var},
     },
     protocol::{Json, Verdict},
+    remote::modules::short_name,
 };
 
 /// What comes behind a batch.
@@ -44,7 +46,7 @@ pub(super) enum After {
 /// # Errors
 /// When the play names a strategy that is none.
 pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<String>) -> Result<After, Diagnostics> {
-    let strategy = strategy(play)?;
+    let strategy = strategy(run, play)?;
     run.events.emit(Event::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
     let alive = play.hosts.iter().filter(|host| !run.with_host(host, |state| state.failed || state.unreachable));
     let alive = RwLock::new(alive.cloned().collect());
@@ -58,27 +60,31 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         selection,
         cursors,
         busy: HashMap::new(),
-        handlers: play.handlers.clone(),
+        handlers: Arc::new(handlers::flat(&play.handlers)),
+        forced: HashSet::new(),
         infos: HashMap::new(),
         started: HashSet::new(),
         included: HashMap::new(),
         once: HashSet::new(),
         lost: 0,
         after: After::GoOn,
+        broken: Diagnostics::default(),
+        fatal: None,
+        before: hosts.iter().map(|_| Cursor::default()).collect(),
         start_at: run.settings.start_at_task.clone(),
     };
     for host in &hosts {
         run.with_host(host, |state| state.notified.clear());
     }
-    Ok(state.walk().await)
+    state.walk().await
 }
 
-fn strategy(play: &PlayRun) -> Result<&'static dyn Strategy, Diagnostics> {
-    let Some(node) = play.play.get("strategy").filter(|node| !node.is_null()) else {
+fn strategy(run: &Run, play: &PlayRun) -> Result<&'static dyn Strategy, Diagnostics> {
+    let scope = run.loader.scope.over((*play.vars).clone());
+    let Some((node, name)) = serial::word(&play.play, "strategy", &template::context(&scope))? else {
         return Ok(strategies::CATALOG[0]);
     };
-    let name = node.as_str().unwrap_or_default();
-    strategies::find(name).ok_or_else(|| {
+    strategies::find(short_name(&name)).ok_or_else(|| {
         let known: Vec<&str> = strategies::CATALOG.iter().map(|strategy| strategy.name()).collect();
         let diagnostic = Diagnostic::error(&node.span, format!("there is no strategy `{name}`"));
         Diagnostics { found: vec![diagnostic.hint(format!("use one of {}", known.join(", ")))] }
@@ -96,6 +102,8 @@ struct Through {
     busy: HashMap<usize, Position>,
     /// Handlers of the play and of what was included.
     handlers: Arc<Vec<Item>>,
+    /// Hosts that have failed and still do the handlers of their section.
+    forced: HashSet<usize>,
     /// By the address of the task, which lives as long as the play.
     infos: HashMap<usize, Arc<TaskInfo>>,
     started: HashSet<u64>,
@@ -106,15 +114,22 @@ struct Through {
     /// Hosts that failed or were lost in this batch.
     lost: usize,
     after: After,
+    /// What makes going on senseless.
+    broken: Diagnostics,
+    /// Where a failure is one of all hosts (`any_errors_fatal`), and whose it was.
+    fatal: Option<(Position, usize)>,
+    /// Where hosts were before their last task ended.
+    before: Vec<Cursor>,
     start_at: Option<String>,
 }
 
 type Ended = (usize, Arc<Task>, Position, End);
 
 impl Through {
-    async fn walk(mut self) -> After {
+    async fn walk(mut self) -> Result<After, Diagnostics> {
         let mut work: JoinSet<Ended> = JoinSet::new();
         loop {
+            self.fail_together();
             self.pass_over();
             let ready: Vec<(usize, Position)> = (0..self.cursors.len())
                 .filter(|host| !self.busy.contains_key(host))
@@ -125,7 +140,9 @@ impl Through {
             let chosen = self.strategy.next(&ready, &busy);
             self.start(chosen.into_iter().take(free), &mut work);
             match work.join_next().await {
-                None if (0..self.cursors.len()).all(|host| self.cursors[host].task().is_none()) => return self.after,
+                None if (0..self.cursors.len()).all(|host| self.cursors[host].task().is_none()) => {
+                    return if self.broken.has_errors() { Err(self.broken) } else { Ok(self.after) };
+                }
                 None => {}
                 Some(Ok((host, task, position, end))) => {
                     self.busy.remove(&host);
@@ -136,6 +153,29 @@ impl Through {
         }
     }
 
+    /// Takes the failure of one host to all, once nobody is at that task any more: each goes the way of a failure from there.
+    fn fail_together(&mut self) {
+        let Some((position, cause)) = self.fatal.take_if(|(position, _)| !self.busy.values().any(|at| at == position))
+        else {
+            return;
+        };
+        for host in (0..self.cursors.len()).filter(|host| *host != cause) {
+            let name = self.batch.hosts[host].clone();
+            if self.run.with_host(&name, |state| state.failed || state.unreachable) {
+                continue;
+            }
+            if self.before[host].position().as_ref() == Some(&position) {
+                self.cursors[host] = self.before[host].clone();
+            } else if self.cursors[host].task().is_none() {
+                continue;
+            }
+            self.lose(host);
+        }
+        if self.lost >= self.batch.hosts.len() {
+            self.after = After::EndRun;
+        }
+    }
+
     /// Moves hosts behind tasks that are not for them, and into handlers.
     fn pass_over(&mut self) {
         for host in 0..self.cursors.len() {
@@ -143,15 +183,29 @@ impl Through {
                 continue;
             }
             while let Some(task) = self.cursors[host].task().cloned() {
-                if is_flush(&task) {
+                if is_flush(&task) && !self.cursors[host].in_handlers() {
                     self.flush(host);
-                } else if self.after == After::EndPlay || !self.is_chosen(host, &task) {
+                } else if self.forced.contains(&host) && !self.cursors[host].in_handlers() {
+                    self.cursors[host].end();
+                } else if self.is_refused(host) || !self.is_chosen(host, &task) {
                     self.cursors[host].advance(Ending::Passed);
                 } else {
                     break;
                 }
             }
         }
+    }
+
+    /// Whether the host is offered a handler that nobody has notified for it.
+    fn is_refused(&self, host: usize) -> bool {
+        let Some(handler) = self.cursors[host].offered() else { return false };
+        !self.run.with_host(&self.batch.hosts[host], |state| state.notified.contains(&handler))
+    }
+
+    /// Ends the run where it stands: what is wrong concerns no single host.
+    fn give_up(&mut self, diagnostic: Diagnostic) {
+        self.broken.push(diagnostic);
+        self.cursors.iter_mut().for_each(Cursor::end);
     }
 
     fn is_chosen(&mut self, host: usize, task: &Task) -> bool {
@@ -184,11 +238,10 @@ impl Through {
 
     fn flush(&mut self, host: usize) {
         let name = &self.batch.hosts[host];
-        let notified = self.run.with_host(name, |state| std::mem::take(&mut state.notified));
-        if notified.is_empty() {
+        if self.run.with_host(name, |state| state.notified.is_empty()) {
             self.cursors[host].advance(Ending::Passed);
         } else {
-            self.cursors[host].choose(self.handlers.clone(), notified);
+            self.cursors[host].flush(self.handlers.clone());
         }
     }
 
@@ -203,14 +256,13 @@ impl Through {
                 task.keyword(name)
                     .is_some_and(|node| template::lazy::value(node, &context()).is_ok_and(|value| truthy(&value)))
             };
-            if let Some(node) = task.keyword("throttle")
-                && let Some(limit) = template::lazy::value(node, &context())
-                    .ok()
-                    .and_then(|value| value.to_string().parse::<usize>().ok())
-                && limit > 0
-                && self.busy.values().filter(|at| **at == position).count() >= limit
-            {
-                continue;
+            match limit(&task, &context) {
+                Ok(Some(limit)) if self.busy.values().filter(|at| **at == position).count() >= limit => continue,
+                Ok(_) => {}
+                Err(diagnostic) => {
+                    self.give_up(diagnostic);
+                    return;
+                }
             }
             if flag("run_once") && self.strategy.name() == "linear" {
                 if self.busy.values().any(|at| *at == position) {
@@ -234,11 +286,14 @@ impl Through {
         }
     }
 
+    /// The task for events. What the first host calls it heads its results; each host's own results carry the host's name of it.
     fn info(&mut self, host: usize, task: &Arc<Task>) -> Arc<TaskInfo> {
-        if let Some(known) = self.infos.get(&(Arc::as_ptr(task) as usize)) {
+        let address = Arc::as_ptr(task) as usize;
+        let known = self.infos.get(&address).cloned();
+        let name = task.name.as_ref().and_then(Node::as_str).filter(|name| !name.is_empty()).unwrap_or(&task.module);
+        if let Some(known) = known.as_ref().filter(|_| !template::is_template(name)) {
             return known.clone();
         }
-        let name = task.name.as_ref().and_then(Node::as_str).unwrap_or(&task.module);
         let name = if template::is_template(name) {
             let scope = scope::of_task(&self.run, &self.batch, &self.batch.hosts[host], task);
             template::render_text(name, &template::context(&scope))
@@ -246,16 +301,23 @@ impl Through {
         } else {
             name.to_owned()
         };
-        let info = Arc::new(TaskInfo {
-            id: self.run.next_task(),
-            name: self.run.mask(&name),
-            module: task.module.clone(),
-            role: task.role.as_ref().map(|role| role.name.clone()),
-            place: task.span.to_string(),
-            handler: task.handler,
-        });
-        self.infos.insert(Arc::as_ptr(task) as usize, info.clone());
-        info
+        let name = self.run.mask(&name);
+        match known {
+            Some(known) if known.name == name => known,
+            Some(known) => Arc::new(TaskInfo { name, ..(*known).clone() }),
+            None => {
+                let info = Arc::new(TaskInfo {
+                    id: self.run.next_task(),
+                    name,
+                    module: task.module.clone(),
+                    role: task.role.as_ref().map(|role| role.name.clone()),
+                    place: task.span.to_string(),
+                    handler: task.handler,
+                });
+                self.infos.insert(address, info.clone());
+                info
+            }
+        }
     }
 
     /// Takes in how a task ended on a host, and lets the host go on.
@@ -268,7 +330,15 @@ impl Through {
             vec![host]
         };
         let failed = matches!(end.outcome.verdict, Verdict::Failed(_)) && !end.ignored;
-        self.count(&name, host, &end);
+        self.count(&name, host, task, &end);
+        for other in &everyone {
+            self.before[*other] = self.cursors[*other].clone();
+        }
+        for other in &everyone {
+            if let Some(handler) = self.cursors[*other].offered() {
+                self.run.with_host(&self.batch.hosts[*other], |state| state.notified.remove(&handler));
+            }
+        }
         let mut includes = Vec::new();
         let mut leave = None;
         for effect in end.effects {
@@ -301,10 +371,15 @@ impl Through {
             let found =
                 context.as_ref().map(|context| handlers::named(&self.handlers, wanted, context)).unwrap_or_default();
             if found.is_empty() {
-                self.run.warn(format!(
-                    "{}: The requested handler '{wanted}' was not found in either the main handlers list nor in the listening handlers list",
-                    task.span
-                ));
+                let span = task.notify.as_ref().map_or(&task.span, |node| &node.span);
+                let message = format!(
+                    "The requested handler '{wanted}' was not found in either the main handlers list nor in the listening handlers list"
+                );
+                if self.run.settings.missing_handlers_fail {
+                    let hint = "name a handler of this play or its roles, or a topic that one listens to";
+                    return self.give_up(Diagnostic::error(span, message).hint(hint));
+                }
+                self.run.warn(format!("{span}: {message}"));
             }
             for other in &everyone {
                 self.run.with_host(&self.batch.hosts[*other], |state| state.notified.extend(found.iter().copied()));
@@ -324,6 +399,11 @@ impl Through {
                 self.run.with_host(&name, |state| state.unreachable = true);
                 self.cursors[host].end();
                 self.dead(&name);
+                let context = template::context(&scope::of_task(&self.run, &self.batch, &name, task));
+                let fatal = task.keyword("any_errors_fatal");
+                if fatal.is_some_and(|node| template::lazy::value(node, &context).is_ok_and(|value| truthy(&value))) {
+                    self.fatal = Some((position.clone(), host));
+                }
             }
             return self.check_losses(task);
         }
@@ -335,15 +415,8 @@ impl Through {
             let fatal = task.keyword("any_errors_fatal").is_some_and(|node| {
                 template::lazy::value(node, &template::context(&scope)).is_ok_and(|value| truthy(&value))
             });
-            if fatal && self.cursors[host].failed() {
-                for other in 0..self.cursors.len() {
-                    if self.cursors[other].task().is_some() && !self.cursors[other].failed() {
-                        self.cursors[other].end();
-                        let name = self.batch.hosts[other].clone();
-                        self.run.with_host(&name, |state| state.failed = true);
-                    }
-                }
-                self.after = After::EndRun;
+            if fatal {
+                self.fatal = Some((position.clone(), host));
             }
             return self.check_losses(task);
         }
@@ -364,7 +437,7 @@ impl Through {
         Some(delegate.to_string())
     }
 
-    fn count(&self, name: &str, host: usize, end: &End) {
+    fn count(&self, name: &str, host: usize, task: &Task, end: &End) {
         let rescued = self.cursors[host].would_rescue();
         self.run.with_host(name, |state| {
             let tally = &mut state.tally;
@@ -373,20 +446,19 @@ impl Through {
                 Verdict::Failed(_) if end.ignored => {
                     tally.ok += 1;
                     tally.ignored += 1;
+                    tally.changed += u32::from(end.result.get("changed") == Some(&Json::Bool(true)));
                 }
                 Verdict::Failed(_) if rescued => tally.rescued += 1,
                 Verdict::Failed(_) => tally.failed += 1,
+                // What is said to the run itself is no task of the host's.
+                Verdict::Skipped(_) | Verdict::Unchanged if task.module == "meta" => {}
                 Verdict::Skipped(_) => tally.skipped += 1,
                 Verdict::Unknown(_) => tally.unknown += 1,
                 Verdict::Changed => {
                     tally.ok += 1;
                     tally.changed += 1;
                 }
-                Verdict::Unchanged => {
-                    if !end.effects.iter().any(|effect| matches!(effect, Effect::Meta(_))) {
-                        tally.ok += 1;
-                    }
-                }
+                Verdict::Unchanged => tally.ok += 1,
             }
         });
     }
@@ -403,19 +475,32 @@ impl Through {
             ]);
             self.run.set_variables(&name, layer);
         }
+        self.lose(host);
+    }
+
+    /// Lets a failure take a host where it takes it: to a rescue, to its handlers, or out.
+    fn lose(&mut self, host: usize) {
+        let name = self.batch.hosts[host].clone();
+        let before = self.cursors[host].clone();
         self.cursors[host].advance(Ending::Failed);
         if self.cursors[host].failed() {
             self.run.with_host(&name, |state| state.failed = true);
             self.dead(&name);
-            let forced = self.run.settings.force_handlers
-                || self.batch.play.play.get("force_handlers").is_some_and(|node| truthy(&node.to_value()));
-            let notified = self.run.with_host(&name, |state| std::mem::take(&mut state.notified));
-            if forced && !notified.is_empty() {
-                let mut cursor = Cursor::new(Arc::default());
-                cursor.choose(self.handlers.clone(), notified);
-                self.cursors[host] = cursor;
+            let notified = self.run.with_host(&name, |state| !state.notified.is_empty());
+            if notified && self.forces_handlers() && !before.in_handlers() {
+                self.forced.insert(host);
+                self.cursors[host] = before;
+                self.cursors[host].skip_to(|item| matches!(item, Item::Task(task) if is_flush(task)));
             }
         }
+    }
+
+    /// Whether hosts that have failed still do their handlers: what the play says, else what the run was asked for.
+    fn forces_handlers(&self) -> bool {
+        let said = self.batch.play.play.get("force_handlers").filter(|node| !node.is_null());
+        said.map_or(self.run.settings.force_handlers, |node| {
+            template::lazy::value(node, &template::context(&self.run.loader.scope)).is_ok_and(|value| truthy(&value))
+        })
     }
 
     fn dead(&mut self, name: &str) {
@@ -438,110 +523,19 @@ impl Through {
             }
         }
         if self.lost >= all && self.after == After::GoOn {
-            self.after = After::EndPlay;
+            self.after = After::EndRun;
         }
     }
+}
 
-    fn include(&mut self, host: usize, position: &Position, includes: &[(Arc<Vec<Item>>, Vec<Item>, String)]) {
-        let key: String = includes.iter().map(|(_, _, key)| key.as_str()).collect::<Vec<_>>().join("\n");
-        let known = self.included.entry(position.clone()).or_default();
-        let group = known.iter().position(|(other, _)| *other == key);
-        let (group, items) = match group {
-            Some(group) => (group, known[group].1.clone()),
-            None => {
-                let items: Vec<Item> = includes.iter().flat_map(|(items, _, _)| items.iter().cloned()).collect();
-                let items = Arc::new(items);
-                known.push((key, items.clone()));
-                let more: Vec<Item> = includes.iter().flat_map(|(_, handlers, _)| handlers.iter().cloned()).collect();
-                if !more.is_empty() {
-                    Arc::make_mut(&mut self.handlers).extend(more);
-                }
-                (known.len() - 1, items)
-            }
-        };
-        self.cursors[host].include(items, u32::try_from(group).unwrap_or(u32::MAX));
-    }
-
-    fn meta(&mut self, word: &str, host: usize, everyone: &[usize]) {
-        match word {
-            "end_host" => self.cursors[host].end(),
-            "end_play" => {
-                self.cursors.iter_mut().for_each(Cursor::end);
-                self.after = After::EndPlay;
-            }
-            "end_batch" => self.cursors.iter_mut().for_each(Cursor::end),
-            "end_role" => self.end_role(host),
-            "flush_handlers" => self.flush(host),
-            "clear_facts" => {
-                self.run.with_host(&self.batch.hosts[host], |state| {
-                    state.facts = Arc::default();
-                    state.gathered.clear();
-                });
-                self.cursors[host].advance(Ending::Passed);
-            }
-            "clear_host_errors" => {
-                for name in &self.batch.hosts {
-                    self.run.with_host(name, |state| {
-                        state.failed = false;
-                        state.unreachable = false;
-                    });
-                }
-                everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
-            }
-            "refresh_inventory" => {
-                let mut diagnostics = Diagnostics::default();
-                let settings = &self.run.settings;
-                let fresh = Inventory::load(&settings.inventory, &settings.keyring, &mut diagnostics);
-                if !diagnostics.has_errors() {
-                    *self.run.inventory.write().unwrap_or_else(PoisonError::into_inner) = fresh;
-                }
-                everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
-            }
-            _ => everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed)),
-        }
-    }
-
-    /// Passes over what is left of the current role.
-    fn end_role(&mut self, host: usize) {
-        let role = self.cursors[host].task().and_then(|task| task.role.clone());
-        self.cursors[host].advance(Ending::Passed);
-        while let (Some(role), Some(task)) = (&role, self.cursors[host].task().cloned()) {
-            if !task.role.as_ref().is_some_and(|other| Arc::ptr_eq(other, role)) {
-                break;
-            }
-            self.cursors[host].advance(Ending::Passed);
-        }
-    }
-
-    fn add_host(&self, name: &str, groups: &[String], variables: &crate::protocol::Map) {
-        let span = Span::synthetic("add_host", name);
-        let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-        let host = inventory.add_host(name, &span);
-        for group in groups.iter().filter(|group| !group.is_empty()) {
-            let group = inventory.add_group(group, &span);
-            inventory.add_host_to_group(host, group);
-        }
-        let marks = Marks { trusted: false, secret: false };
-        for (variable, value) in variables {
-            inventory.hosts[host].vars.insert(variable.as_str().into(), Node::from_json(value, &span, marks));
-        }
-        inventory.reconcile();
-    }
-
-    fn join(&self, host: &str, group: &str, parents: &[String]) {
-        let span = Span::synthetic("group_by", group);
-        let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-        let index = inventory.add_group(group, &span);
-        let Some(host) = inventory.hosts.get_index_of(host) else { return };
-        inventory.add_host_to_group(host, index);
-        for parent in parents {
-            let parent = inventory.add_group(parent, &span);
-            if let Err(diagnostic) = inventory.add_child(parent, index, &span) {
-                self.run.warn(diagnostic.message);
-            }
-        }
-        inventory.reconcile();
-    }
+/// How many hosts may be at a task at the same time.
+fn limit(task: &Task, context: &impl Fn() -> minijinja::Value) -> Result<Option<usize>, Diagnostic> {
+    let Some(node) = task.keyword("throttle").filter(|node| !node.is_null()) else { return Ok(None) };
+    let wrong = |what: String| Diagnostic::error(&node.span, format!("throttle must be a whole number: {what}"));
+    let value = template::lazy::value(node, &context()).and_then(|value| template::resolve(&value));
+    let text = value.map_err(|error| wrong(error.to_string()))?.to_string();
+    let number: usize = text.trim().parse().map_err(|_| wrong(format!("{text} is none")))?;
+    Ok((number > 0).then_some(number))
 }
 
 fn is_flush(task: &Task) -> bool {

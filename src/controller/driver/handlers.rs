@@ -1,6 +1,6 @@
 //! Handlers: who is notified, and what runs at a flush.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use minijinja::Value;
 
@@ -10,32 +10,40 @@ use crate::controller::{
     template,
 };
 
-/// The handlers that a name or topic means: the last one of that name, and all that listen.
-pub(super) fn named(handlers: &[Item], wanted: &str, context: &Value) -> BTreeSet<usize> {
-    let mut found = BTreeSet::new();
-    for (at, item) in handlers.iter().enumerate().rev() {
-        if let Some(task) = first_task(item)
-            && name_matches(task, wanted, context)
-        {
-            found.insert(at);
-            break;
-        }
-    }
-    for (at, item) in handlers.iter().enumerate() {
-        if let Some(task) = first_task(item)
-            && task.listen.as_ref().is_some_and(|listen| listens(listen, wanted, context))
-        {
-            found.insert(at);
-        }
-    }
-    found
+/// The handlers as one list: a block around some of them says what they share, nothing more.
+pub(super) fn flat(items: &[Item]) -> Vec<Item> {
+    let each = |item: &Item| match item {
+        Item::Task(_) => vec![item.clone()],
+        Item::Block(block) => flat(&block.body),
+    };
+    items.iter().flat_map(each).collect()
 }
 
-fn first_task(item: &Item) -> Option<&Arc<Task>> {
-    match item {
-        Item::Task(task) => Some(task),
-        Item::Block(block) => block.body.iter().find_map(first_task),
+/// The handlers that a name or topic means: the last one of that name, and of those that listen the last one of each name.
+pub(super) fn named(handlers: &[Item], wanted: &str, context: &Value) -> BTreeSet<usize> {
+    let tasks = || {
+        handlers.iter().enumerate().rev().filter_map(|(at, item)| match item {
+            Item::Task(task) => Some((at, task)),
+            Item::Block(_) => None,
+        })
+    };
+    let mut found: BTreeSet<usize> =
+        tasks().find(|(_, task)| name_matches(task, wanted, context)).map(|(at, _)| at).into_iter().collect();
+    let mut seen: Vec<&str> = Vec::new();
+    for (at, task) in tasks() {
+        if !task.listen.as_ref().is_some_and(|listen| listens(listen, wanted)) {
+            continue;
+        }
+        let name = task.name.as_ref().and_then(Node::as_str).unwrap_or_default();
+        if !name.is_empty() {
+            if seen.contains(&name) {
+                continue;
+            }
+            seen.push(name);
+        }
+        found.insert(at);
     }
+    found
 }
 
 fn name_matches(task: &Task, wanted: &str, context: &Value) -> bool {
@@ -51,11 +59,10 @@ fn name_matches(task: &Task, wanted: &str, context: &Value) -> bool {
     })
 }
 
-fn listens(node: &Node, wanted: &str, context: &Value) -> bool {
+/// Topics are no templates.
+fn listens(node: &Node, wanted: &str) -> bool {
     match &node.shape {
-        Shape::List(items) => items.iter().any(|item| listens(item, wanted, context)),
-        _ => node.as_str().is_some_and(|topic| {
-            topic == wanted || template::render_text(topic, context).is_ok_and(|topic| topic.to_string() == wanted)
-        }),
+        Shape::List(items) => items.iter().any(|item| listens(item, wanted)),
+        _ => node.as_str() == Some(wanted),
     }
 }

@@ -16,7 +16,7 @@ use crate::controller::{
 /// # Errors
 /// When it is none of these.
 pub(super) fn batches(play: &Play, hosts: &[String], context: &Value) -> Result<Vec<Vec<String>>, Diagnostics> {
-    let hosts = ordered(play, hosts)?;
+    let hosts = ordered(play, hosts, context)?;
     let Some(node) = play.get("serial").filter(|node| !node.is_null()) else { return Ok(vec![hosts]) };
     let wrong = |node: &Node, message: String| Diagnostics { found: vec![Diagnostic::error(&node.span, message)] };
     let single = std::slice::from_ref(node);
@@ -71,21 +71,31 @@ pub(super) fn size(text: &str, all: usize) -> Option<usize> {
     }
 }
 
-fn ordered(play: &Play, hosts: &[String]) -> Result<Vec<String>, Diagnostics> {
+/// What a play says of a keyword, rendered, and where.
+pub(super) fn word(play: &Play, name: &str, context: &Value) -> Result<Option<(Node, String)>, Diagnostics> {
+    let Some(node) = play.get(name).filter(|node| !node.is_null()) else { return Ok(None) };
+    let value = template::lazy::value(node, context).and_then(|value| template::resolve(&value)).map_err(|error| {
+        Diagnostics { found: vec![Diagnostic::error(&node.span, format!("cannot work out {name}: {error}"))] }
+    })?;
+    Ok(Some((node.clone(), value.to_string())))
+}
+
+fn ordered(play: &Play, hosts: &[String], context: &Value) -> Result<Vec<String>, Diagnostics> {
     let mut hosts = hosts.to_vec();
-    match play.get("order").map(|node| (node, node.as_str())) {
-        None | Some((_, None | Some("inventory"))) => {}
-        Some((_, Some("reverse_inventory"))) => hosts.reverse(),
-        Some((_, Some("sorted"))) => hosts.sort(),
-        Some((_, Some("reverse_sorted"))) => {
+    let order = word(play, "order", context)?;
+    match order.as_ref().map(|(node, word)| (node, word.as_str())) {
+        None | Some((_, "inventory" | "" | "None")) => {}
+        Some((_, "reverse_inventory")) => hosts.reverse(),
+        Some((_, "sorted")) => hosts.sort(),
+        Some((_, "reverse_sorted")) => {
             hosts.sort();
             hosts.reverse();
         }
-        Some((_, Some("shuffle"))) => {
+        Some((_, "shuffle")) => {
             use rand::seq::SliceRandom;
             hosts.shuffle(&mut rand::rng());
         }
-        Some((node, Some(other))) => {
+        Some((node, other)) => {
             let message = format!("unknown order `{other}`");
             let hint = "use inventory, reverse_inventory, sorted, reverse_sorted or shuffle";
             return Err(Diagnostics { found: vec![Diagnostic::error(&node.span, message).hint(hint)] });

@@ -435,10 +435,10 @@ impl Step {
         }
         self.tell(report, looped);
         let mut notify = Vec::new();
-        if matches!(outcome.verdict, Verdict::Changed)
-            && let Some(node) = &self.task.notify
-        {
-            names(node, &template::context(scope), &mut notify);
+        if matches!(outcome.verdict, Verdict::Changed) {
+            for node in self.task.levels.iter().filter_map(|level| level.notify.as_ref()) {
+                names(node, &template::context(scope), &mut notify);
+            }
         }
         End { outcome, result, effects, notify, ignored, unreachable }
     }

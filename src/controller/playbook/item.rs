@@ -97,8 +97,15 @@ impl Task {
     /// What the task itself says.
     #[must_use]
     pub fn own(&self) -> &Keywords {
-        static NOTHING: Keywords =
-            Keywords { vars: None, when: None, tags: None, environment: None, module_defaults: None, said: Vec::new() };
+        static NOTHING: Keywords = Keywords {
+            vars: None,
+            when: None,
+            tags: None,
+            environment: None,
+            notify: None,
+            module_defaults: None,
+            said: Vec::new(),
+        };
         self.levels.last().map_or(&NOTHING, AsRef::as_ref)
     }
 }

@@ -13,6 +13,8 @@ pub struct Keywords {
     pub tags: Option<Node>,
     /// Variables for what runs on the host; those of all levels count.
     pub environment: Option<Node>,
+    /// Handlers to notify; those of all levels count.
+    pub notify: Option<Node>,
     /// Defaults for options, by module.
     pub module_defaults: Option<Node>,
     /// The rest, by name: the innermost level that says it counts.
@@ -57,6 +59,7 @@ impl Keywords {
             when: map.get("when").cloned(),
             tags: map.get("tags").cloned(),
             environment: map.get("environment").cloned(),
+            notify: map.get("notify").cloned(),
             module_defaults: map.get("module_defaults").cloned(),
             said,
         }

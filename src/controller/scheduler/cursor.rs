@@ -1,6 +1,6 @@
 //! Where one host is in the tree of items, and where a success or a failure takes it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use crate::controller::playbook::{Block, Item, Task};
 
@@ -41,8 +41,8 @@ enum Kind {
     List,
     /// One of the three parts of a block.
     Block { block: Arc<Block>, phase: Phase, failed: bool },
-    /// Only these of the items: notified handlers.
-    Chosen(BTreeSet<usize>),
+    /// Handlers, each of which is offered and taken only by hosts it was notified for.
+    Handlers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,19 +126,35 @@ impl Cursor {
 
     /// Does these items next, in place of the current task. `group` orders what hosts include differently.
     pub fn include(&mut self, items: Arc<Vec<Item>>, group: u32) {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.at += 1;
-        }
         self.frames.push(Frame { items, at: 0, group, kind: Kind::List });
         self.settle();
     }
 
-    /// Does the chosen ones of these items next, in place of the current task.
-    pub fn choose(&mut self, items: Arc<Vec<Item>>, chosen: BTreeSet<usize>) {
+    /// Is offered these handlers next, in place of the current task.
+    pub fn flush(&mut self, handlers: Arc<Vec<Item>>) {
+        self.frames.push(Frame { items: handlers, at: 0, group: 0, kind: Kind::Handlers });
+        self.settle();
+    }
+
+    /// The number of the handler that is offered here, if one is.
+    #[must_use]
+    pub fn offered(&self) -> Option<usize> {
+        self.frames.last().filter(|frame| matches!(frame.kind, Kind::Handlers)).map(|frame| frame.at)
+    }
+
+    /// Whether the host is in a handler, or in what one has included.
+    #[must_use]
+    pub fn in_handlers(&self) -> bool {
+        self.frames.iter().any(|frame| matches!(frame.kind, Kind::Handlers))
+    }
+
+    /// Goes to the first item of the outermost list, from the current one on, that `wanted` picks; to the end without one.
+    pub fn skip_to(&mut self, wanted: impl Fn(&Item) -> bool) {
+        self.frames.truncate(1);
         if let Some(frame) = self.frames.last_mut() {
-            frame.at += 1;
+            let found = frame.items.iter().skip(frame.at).position(wanted);
+            frame.at = found.map_or(frame.items.len(), |offset| frame.at + offset);
         }
-        self.frames.push(Frame { items, at: 0, group: 0, kind: Kind::Chosen(chosen) });
         self.settle();
     }
 
@@ -156,9 +172,14 @@ impl Cursor {
         self.frames.clear();
     }
 
-    /// Takes a failure away (`meta: clear_host_errors`).
-    pub const fn forgive(&mut self) {
+    /// Takes failures away, those of the blocks around included (`meta: clear_host_errors`).
+    pub fn forgive(&mut self) {
         self.failed = false;
+        for frame in &mut self.frames {
+            if let Kind::Block { failed, .. } = &mut frame.kind {
+                *failed = false;
+            }
+        }
     }
 
     fn fail(&mut self) {
@@ -190,9 +211,6 @@ impl Cursor {
     fn settle(&mut self) {
         loop {
             let Some(frame) = self.frames.last_mut() else { return };
-            if let Kind::Chosen(chosen) = &frame.kind {
-                frame.at = chosen.range(frame.at..).next().copied().unwrap_or(frame.items.len());
-            }
             match frame.items.get(frame.at) {
                 Some(Item::Task(_)) => return,
                 Some(Item::Block(block)) => {
@@ -223,9 +241,9 @@ impl Cursor {
                 self.fail();
             }
             _ => {
-                let inner = self.frames.pop();
-                // What was included or chosen stood behind the task that brought it, which is passed already.
-                if let (Some(Frame { kind: Kind::Block { .. }, .. }), Some(outer)) = (inner, self.frames.last_mut()) {
+                self.frames.pop();
+                // What was included stands at the place of the task that brought it: behind it comes what follows that task.
+                if let Some(outer) = self.frames.last_mut() {
                     outer.at += 1;
                 }
             }

@@ -7,6 +7,8 @@ use super::{Layer, Scope};
 /// Where a variable was set. The order of the variants is the order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
+    /// What follows from the connection where nothing is said: `ansible_host` is the host's name.
+    Connection,
     /// `defaults/` of a role.
     RoleDefaults,
     /// Groups in an inventory file, `all` first, nearer groups later.

@@ -115,15 +115,27 @@ fn what_is_included_runs_before_what_follows_and_fails_into_the_block_around() {
 }
 
 #[test]
-fn only_chosen_items_run_and_empty_blocks_are_passed() {
+fn handlers_are_offered_one_by_one_and_empty_blocks_are_passed() {
     let mut cursor = Cursor::new(Arc::new(vec![task("flush"), block(vec![], vec![], vec![])]));
-    cursor.choose(Arc::new(vec![task("a"), task("b"), task("c")]), BTreeSet::from([0, 2]));
-    let mut seen = Vec::new();
-    while let Some(task) = cursor.task().cloned() {
-        seen.push(task.name.as_ref().and_then(Node::as_str).unwrap().to_owned());
-        cursor.advance(Ending::Passed);
-    }
-    assert_eq!(seen, ["a", "c"]);
+    assert_eq!((cursor.offered(), cursor.in_handlers()), (None, false));
+    cursor.flush(Arc::new(vec![task("a"), task("b")]));
+    assert_eq!(cursor.offered(), Some(0));
+    cursor.include(Arc::new(vec![task("inner")]), 0);
+    assert_eq!((cursor.offered(), cursor.in_handlers()), (None, true), "what a handler includes is not offered");
+    cursor.advance(Ending::Passed);
+    assert_eq!(cursor.offered(), Some(1));
+    cursor.advance(Ending::Passed);
+    assert!(cursor.task().is_none());
+}
+
+#[test]
+fn a_host_skips_to_an_item_of_the_outermost_list() {
+    let mut cursor = Cursor::new(Arc::new(vec![block(vec![task("a")], vec![], vec![]), task("b"), task("c")]));
+    let named = |item: &Item, name: &str| matches!(item, Item::Task(task) if task.name.as_ref().and_then(Node::as_str) == Some(name));
+    cursor.skip_to(|item| named(item, "c"));
+    assert!(cursor.task().is_some_and(|task| task.name.as_ref().and_then(Node::as_str) == Some("c")));
+    cursor.skip_to(|item| named(item, "a"));
+    assert!(cursor.task().is_none());
 }
 
 fn names(words: &str) -> Vec<String> {
