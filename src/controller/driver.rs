@@ -110,7 +110,9 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
         keyring: settings.keyring.clone(),
         catalog: Arc::new(Everything),
         roles_path: settings.roles_path.clone(),
+        collections_path: settings.collections_path.clone(),
         scope: Scope::default().over((*extra_vars).clone()),
+        extra_vars: extra_vars.clone(),
     };
     let playbooks: Vec<Playbook> =
         settings.playbooks.iter().map(|path| loader.playbook(path, &mut diagnostics)).collect();
@@ -140,11 +142,12 @@ fn vars_files(play: &Play, loader: &Loader, diagnostics: &mut Diagnostics) {
         if names.len() != candidates.len() || names.iter().any(|name| template::is_template(name)) {
             continue;
         }
-        match names.iter().map(|name| play.folder.join(name)).find(|path| path.is_file()) {
+        let places = names.iter().flat_map(|name| [play.folder.join("vars").join(name), play.folder.join(name)]);
+        match places.into_iter().find(|path| path.is_file()) {
             Some(path) => drop(load_vars(&[path], &loader.keyring, diagnostics)),
             None => {
                 let message = format!("there is no variables file {}", names.join(" or "));
-                diagnostics.push(Diagnostic::error(&entry.span, message));
+                diagnostics.push(Diagnostic::absent(&entry.span, message));
             }
         }
     }

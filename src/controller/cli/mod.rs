@@ -26,7 +26,7 @@ pub use exit::Exit;
 
 use super::{
     report::{Look, Screen},
-    source::{Diagnostic, Diagnostics, render},
+    source::{Diagnostic, Diagnostics, Severity, render},
     vault::Secret,
 };
 use configuration::Configuration;
@@ -74,8 +74,10 @@ pub type Prompt = Box<dyn Fn(&str) -> std::io::Result<String> + Send + Sync>;
 /// Why a command cannot begin.
 #[derive(Debug)]
 pub enum Problem {
-    /// Flags, variables or files of the user are wrong.
+    /// Flags or variables of the user are wrong.
     Wrong(Diagnostics),
+    /// Playbook or inventory are wrong.
+    Unfit(Diagnostics),
     /// Something outside went wrong.
     World(String),
     /// The user gave up.
@@ -179,6 +181,11 @@ impl Cli {
 pub fn show(problem: Problem, colour: bool) -> Exit {
     let (diagnostics, exit) = match problem {
         Problem::Wrong(diagnostics) => (diagnostics, Exit::Usage),
+        Problem::Unfit(diagnostics) => {
+            let absent = diagnostics.found.iter().find(|found| found.severity == Severity::Error);
+            let exit = if absent.is_some_and(|found| found.absence) { Exit::Error } else { Exit::Unreachable };
+            (diagnostics, exit)
+        }
         Problem::Interrupted => return Exit::Interrupted,
         Problem::World(text) => (Diagnostics { found: vec![Diagnostic::bare(text)] }, Exit::Error),
     };

@@ -42,7 +42,7 @@ pub(super) enum After {
 /// Carries a play out on a batch of hosts.
 ///
 /// # Errors
-/// When the play names a strategy that is none.
+/// When the play names a strategy that is none, or something it includes is wrong.
 pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<String>) -> Result<After, Diagnostics> {
     let strategy = strategy(play)?;
     run.events.emit(Event::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
@@ -66,11 +66,12 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         lost: 0,
         after: After::GoOn,
         start_at: run.settings.start_at_task.clone(),
+        wrong: None,
     };
     for host in &hosts {
         run.with_host(host, |state| state.notified.clear());
     }
-    Ok(state.walk().await)
+    state.walk().await
 }
 
 fn strategy(play: &PlayRun) -> Result<&'static dyn Strategy, Diagnostics> {
@@ -107,14 +108,19 @@ struct Through {
     lost: usize,
     after: After,
     start_at: Option<String>,
+    /// What is wrong with what was included.
+    wrong: Option<Diagnostics>,
 }
 
 type Ended = (usize, Arc<Task>, Position, End);
 
 impl Through {
-    async fn walk(mut self) -> After {
+    async fn walk(mut self) -> Result<After, Diagnostics> {
         let mut work: JoinSet<Ended> = JoinSet::new();
         loop {
+            if let Some(wrong) = self.wrong.take() {
+                return Err(wrong);
+            }
             self.pass_over();
             let ready: Vec<(usize, Position)> = (0..self.cursors.len())
                 .filter(|host| !self.busy.contains_key(host))
@@ -125,7 +131,9 @@ impl Through {
             let chosen = self.strategy.next(&ready, &busy);
             self.start(chosen.into_iter().take(free), &mut work);
             match work.join_next().await {
-                None if (0..self.cursors.len()).all(|host| self.cursors[host].task().is_none()) => return self.after,
+                None if (0..self.cursors.len()).all(|host| self.cursors[host].task().is_none()) => {
+                    return Ok(self.after);
+                }
                 None => {}
                 Some(Ok((host, task, position, end))) => {
                     self.busy.remove(&host);
@@ -293,6 +301,7 @@ impl Through {
                     self.join(&self.batch.hosts[*other].clone(), &group, &parents);
                 }),
                 Effect::Meta(word) => leave = Some(word),
+                Effect::Abort(wrong) => self.wrong = Some(wrong),
             }
         }
         let context =
