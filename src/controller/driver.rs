@@ -100,12 +100,13 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
 /// Reads inventory, variables and playbooks, and checks them.
 fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prepared, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
-    let inventory = Inventory::load(&settings.inventory, &settings.keyring, &mut diagnostics);
     let mut extra_vars = Layer::new();
     for mapping in &settings.extra_vars {
         extra_vars.extend(layer(Some(mapping)));
     }
     let extra_vars = Arc::new(extra_vars);
+    let templates = template::inventories::Inventories { vars: (*extra_vars).clone() };
+    let inventory = Inventory::load_with(&settings.inventory, &settings.keyring, &templates, &mut diagnostics);
     let loader = Loader {
         keyring: settings.keyring.clone(),
         catalog: Arc::new(Everything),

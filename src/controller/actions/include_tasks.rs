@@ -103,7 +103,8 @@ fn loop_variables(turn: &Turn) -> Option<Keywords> {
     let index = turn.scope.get("ansible_index_var").map(data).map(|index| index.to_string());
     let mut entries = Vec::new();
     for name in
-        [Some(name), index, Some("ansible_loop".to_owned()), Some("ansible_loop_var".to_owned())].into_iter().flatten()
+        [Some(name), index, Some("ansible_loop".to_owned()), Some("ansible_loop_var".to_owned()),
+        Some("ansible_index_var".to_owned())].into_iter().flatten()
     {
         if let Some(value) = turn.scope.get(&name).map(data) {
             let json = crate::controller::template::to_json(&value).ok()?;

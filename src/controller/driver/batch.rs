@@ -66,6 +66,7 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         lost: 0,
         after: After::GoOn,
         start_at: run.settings.start_at_task.clone(),
+        ran: HashMap::new(),
         wrong: None,
     };
     for host in &hosts {
@@ -108,6 +109,8 @@ struct Through {
     lost: usize,
     after: After,
     start_at: Option<String>,
+    /// Which use of a role, by its address, has run on a host; by host and what tells roles apart.
+    ran: HashMap<(usize, String), usize>,
     /// What is wrong with what was included.
     wrong: Option<Diagnostics>,
 }
@@ -176,6 +179,11 @@ impl Through {
             }
             self.start_at = None;
         }
+        if let Some(role) = task.role.as_ref().filter(|role| !role.allow_duplicates && !task.handler)
+            && self.ran.get(&(host, role.key.clone())).is_some_and(|used| *used != Arc::as_ptr(role) as usize)
+        {
+            return false;
+        }
         let levels = || task.levels.iter().map(AsRef::as_ref);
         let plain = levels().filter_map(|level| level.tags.as_ref()).all(|tags| !has_template(tags));
         let context = if plain {
@@ -225,6 +233,9 @@ impl Through {
                     continue;
                 }
                 self.once.insert(position.clone());
+            }
+            if let Some(role) = &task.role {
+                self.ran.entry((host, role.key.clone())).or_insert(Arc::as_ptr(role) as usize);
             }
             let info = self.info(host, &task);
             if self.started.insert(info.id) {
@@ -360,7 +371,12 @@ impl Through {
             everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
         } else {
             for other in everyone {
-                self.include(other, position, &includes);
+                // What is included once is for the host that included it.
+                if other == host {
+                    self.include(other, position, &includes);
+                } else {
+                    self.cursors[other].advance(Ending::Passed);
+                }
             }
         }
     }
@@ -500,7 +516,9 @@ impl Through {
             "refresh_inventory" => {
                 let mut diagnostics = Diagnostics::default();
                 let settings = &self.run.settings;
-                let fresh = Inventory::load(&settings.inventory, &settings.keyring, &mut diagnostics);
+                let templates = template::inventories::Inventories { vars: (*self.run.extra_vars).clone() };
+                let sources = &settings.inventory;
+                let fresh = Inventory::load_with(sources, &settings.keyring, &templates, &mut diagnostics);
                 if !diagnostics.has_errors() {
                     *self.run.inventory.write().unwrap_or_else(PoisonError::into_inner) = fresh;
                 }

@@ -34,6 +34,8 @@ pub struct Role {
     pub dependencies: Vec<Arc<Role>>,
     /// The roles that use it as a dependency, nearest first; their variables count in it.
     pub parents: Vec<Arc<Role>>,
+    /// The role whose tasks include or import it.
+    pub includer: std::sync::OnceLock<Arc<Role>>,
     /// Whether it may run twice with the same parameters.
     pub allow_duplicates: bool,
     /// Whether its defaults and variables are seen by the whole play.

@@ -41,7 +41,11 @@ impl Loader {
 
     /// Reads a role by name, for `include_role` and `import_role`.
     pub fn role(&self, wanted: Wanted, around: &Surroundings, diagnostics: &mut Diagnostics) -> Option<RoleUse> {
-        self.read_role(wanted, around, &[], &mut HashSet::new(), diagnostics)
+        let used = self.read_role(wanted, around, &[], &mut HashSet::new(), diagnostics)?;
+        if let Some(outer) = &around.role {
+            let _ = used.role.includer.set(outer.clone());
+        }
+        Some(used)
     }
 
     pub(super) fn import_role(
@@ -286,12 +290,13 @@ impl Loader {
             defaults,
             vars,
             parameters: Arc::new(parameters),
-            allow_duplicates: duplicates || wanted.allow_duplicates.unwrap_or(false),
+            allow_duplicates: wanted.allow_duplicates.unwrap_or(duplicates),
             public: wanted.public,
             meta,
             argument_specs,
             parents: parents.to_vec(),
             dependencies: Vec::new(),
+            includer: std::sync::OnceLock::new(),
             key,
         })
     }
