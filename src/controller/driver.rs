@@ -30,14 +30,12 @@ mod serial;
 pub use list::{ListedPlay, list};
 
 /// How a run ended.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// A host failed.
     pub failed: bool,
     /// A host could not be reached.
     pub unreachable: bool,
-    /// What ended the run before its end, for it could only be seen on the way; there is no recap then.
-    pub broken: Option<Diagnostics>,
 }
 
 /// Modules of hosts and actions of the controller together.
@@ -89,7 +87,7 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
             Ok(last) => stop = last,
             Err(diagnostics) => {
                 reach::close(run.all_links(), run.settings.no_cache).await;
-                return Ok(Summary { broken: Some(diagnostics), ..Summary::default() });
+                return Err(diagnostics);
             }
         }
     }
@@ -98,7 +96,6 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
     let summary = Summary {
         failed: hosts.values().any(|tally| tally.failed > 0),
         unreachable: hosts.values().any(|tally| tally.unreachable > 0),
-        broken: None,
     };
     let custom = super::state::lock(&run.stats).clone();
     let seconds = started.elapsed().as_secs_f64();
@@ -109,17 +106,20 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
 /// Reads inventory, variables and playbooks, and checks them.
 fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prepared, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
-    let inventory = Inventory::load(&settings.inventory, &settings.keyring, &mut diagnostics);
     let mut extra_vars = Layer::new();
     for mapping in &settings.extra_vars {
         extra_vars.extend(layer(Some(mapping)));
     }
     let extra_vars = Arc::new(extra_vars);
+    let templates = template::inventories::Inventories { vars: (*extra_vars).clone() };
+    let inventory = Inventory::load_with(&settings.inventory, &settings.keyring, &templates, &mut diagnostics);
     let loader = Loader {
         keyring: settings.keyring.clone(),
         catalog: Arc::new(Everything),
         roles_path: settings.roles_path.clone(),
+        collections_path: settings.collections_path.clone(),
         scope: Scope::default().over((*extra_vars).clone()),
+        extra_vars: extra_vars.clone(),
     };
     let playbooks: Vec<Playbook> =
         settings.playbooks.iter().map(|path| loader.playbook(path, &mut diagnostics)).collect();
@@ -149,11 +149,12 @@ fn vars_files(play: &Play, loader: &Loader, diagnostics: &mut Diagnostics) {
         if names.len() != candidates.len() || names.iter().any(|name| template::is_template(name)) {
             continue;
         }
-        match names.iter().map(|name| play.folder.join(name)).find(|path| path.is_file()) {
+        let places = names.iter().flat_map(|name| [play.folder.join("vars").join(name), play.folder.join(name)]);
+        match places.into_iter().find(|path| path.is_file()) {
             Some(path) => drop(load_vars(&[path], &loader.keyring, diagnostics)),
             None => {
                 let message = format!("there is no variables file {}", names.join(" or "));
-                diagnostics.push(Diagnostic::error(&entry.span, message));
+                diagnostics.push(Diagnostic::absent(&entry.span, message));
             }
         }
     }

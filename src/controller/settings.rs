@@ -64,6 +64,8 @@ pub struct Settings {
     pub no_cache: bool,
     /// Folders with roles.
     pub roles_path: Vec<PathBuf>,
+    /// Folders with `ansible_collections`.
+    pub collections_path: Vec<PathBuf>,
     /// Vault passwords.
     pub keyring: Keyring,
     /// Gather facts at the start of plays that do not say otherwise.

@@ -88,8 +88,8 @@ pub async fn run(turn: &Turn) -> Done {
         }
         variables.extend(layer(Some(&node)));
     }
-    if let Some(failure) = super::include_tasks::problems(&diagnostics) {
-        return Outcome::new(Verdict::Failed(failure)).into();
+    if diagnostics.has_errors() {
+        return Outcome::new(Verdict::Failed(super::include_tasks::failure(&diagnostics))).into();
     }
     let mut facts: Map = variables.iter().map(|(name, value)| (name.to_string(), as_json(value))).collect();
     if let Some(name) = turn.text("name") {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    Context, Engine, Exit, ListedPlay, Problem, Summary,
+    Context, Engine, Exit, ListedPlay, Problem,
     ask::Person,
     options::{HostOptions, VariableOptions},
     settings,
@@ -198,7 +198,7 @@ impl Run {
                     context.screen.write(&self.listing(&plays));
                     Exit::Ok
                 }
-                Err(diagnostics) => context.stop(Problem::Wrong(diagnostics)),
+                Err(diagnostics) => context.stop(Problem::Unfit(diagnostics)),
             };
         }
         let screen: Screen = context.screen.clone();
@@ -226,11 +226,10 @@ impl Run {
         };
         sink.finish();
         match ended {
-            Some(Ok(Summary { broken: Some(diagnostics), .. })) => context.stop(Problem::Broken(diagnostics)),
             Some(Ok(summary)) if summary.unreachable => Exit::Unreachable,
             Some(Ok(summary)) if summary.failed => Exit::Failed,
             Some(Ok(_)) => Exit::Ok,
-            Some(Err(diagnostics)) => context.stop(Problem::Wrong(diagnostics)),
+            Some(Err(diagnostics)) => context.stop(Problem::Unfit(diagnostics)),
             None => {
                 context.complain(
                     "Interrupted. The task that was running may be half done; run the same command again to go on.",

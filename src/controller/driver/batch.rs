@@ -44,7 +44,7 @@ pub(super) enum After {
 /// Carries a play out on a batch of hosts.
 ///
 /// # Errors
-/// When the play names a strategy that is none.
+/// When the play names a strategy that is none, or something it includes is wrong.
 pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<String>) -> Result<After, Diagnostics> {
     let strategy = strategy(run, play)?;
     run.events.emit(Event::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
@@ -68,10 +68,11 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         once: HashSet::new(),
         lost: 0,
         after: After::GoOn,
-        broken: Diagnostics::default(),
         fatal: None,
         before: hosts.iter().map(|_| Cursor::default()).collect(),
         start_at: run.settings.start_at_task.clone(),
+        ran: HashMap::new(),
+        wrong: None,
     };
     for host in &hosts {
         run.with_host(host, |state| state.notified.clear());
@@ -114,13 +115,15 @@ struct Through {
     /// Hosts that failed or were lost in this batch.
     lost: usize,
     after: After,
-    /// What makes going on senseless.
-    broken: Diagnostics,
     /// Where a failure is one of all hosts (`any_errors_fatal`), and whose it was.
     fatal: Option<(Position, usize)>,
     /// Where hosts were before their last task ended.
     before: Vec<Cursor>,
     start_at: Option<String>,
+    /// Which use of a role, by its address, has run on a host; by host and what tells roles apart.
+    ran: HashMap<(usize, String), usize>,
+    /// What makes going on senseless, such as what is wrong with what was included.
+    wrong: Option<Diagnostics>,
 }
 
 type Ended = (usize, Arc<Task>, Position, End);
@@ -130,6 +133,9 @@ impl Through {
         let mut work: JoinSet<Ended> = JoinSet::new();
         loop {
             self.fail_together();
+            if let Some(wrong) = self.wrong.take() {
+                return Err(wrong);
+            }
             self.pass_over();
             let ready: Vec<(usize, Position)> = (0..self.cursors.len())
                 .filter(|host| !self.busy.contains_key(host))
@@ -141,7 +147,7 @@ impl Through {
             self.start(chosen.into_iter().take(free), &mut work);
             match work.join_next().await {
                 None if (0..self.cursors.len()).all(|host| self.cursors[host].task().is_none()) => {
-                    return if self.broken.has_errors() { Err(self.broken) } else { Ok(self.after) };
+                    return Ok(self.after);
                 }
                 None => {}
                 Some(Ok((host, task, position, end))) => {
@@ -204,7 +210,7 @@ impl Through {
 
     /// Ends the run where it stands: what is wrong concerns no single host.
     fn give_up(&mut self, diagnostic: Diagnostic) {
-        self.broken.push(diagnostic);
+        self.wrong = Some(Diagnostics { found: vec![diagnostic] });
         self.cursors.iter_mut().for_each(Cursor::end);
     }
 
@@ -221,6 +227,11 @@ impl Through {
                 return false;
             }
             self.start_at = None;
+        }
+        if let Some(role) = task.role.as_ref().filter(|role| !role.allow_duplicates && !task.handler)
+            && self.ran.get(&(host, role.key.clone())).is_some_and(|used| *used != Arc::as_ptr(role) as usize)
+        {
+            return false;
         }
         let levels = || task.levels.iter().map(AsRef::as_ref);
         let plain = levels().filter_map(|level| level.tags.as_ref()).all(|tags| !has_template(tags));
@@ -269,6 +280,9 @@ impl Through {
                     continue;
                 }
                 self.once.insert(position.clone());
+            }
+            if let Some(role) = &task.role {
+                self.ran.entry((host, role.key.clone())).or_insert(Arc::as_ptr(role) as usize);
             }
             let info = self.info(host, &task);
             if self.started.insert(info.id) {
@@ -363,6 +377,7 @@ impl Through {
                     self.join(&self.batch.hosts[*other].clone(), &group, &parents);
                 }),
                 Effect::Meta(word) => leave = Some(word),
+                Effect::Abort(wrong) => self.wrong = Some(wrong),
             }
         }
         let context =
@@ -377,7 +392,7 @@ impl Through {
                 );
                 if self.run.settings.missing_handlers_fail {
                     let hint = "name a handler of this play or its roles, or a topic that one listens to";
-                    return self.give_up(Diagnostic::error(span, message).hint(hint));
+                    return self.give_up(Diagnostic::absent(span, message).hint(hint));
                 }
                 self.run.warn(format!("{span}: {message}"));
             }
@@ -424,7 +439,12 @@ impl Through {
             everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
         } else {
             for other in everyone {
-                self.include(other, position, &includes);
+                // What is included once is for the host that included it.
+                if other == host {
+                    self.include(other, position, &includes);
+                } else {
+                    self.cursors[other].advance(Ending::Passed);
+                }
             }
         }
     }
@@ -531,7 +551,7 @@ impl Through {
 /// How many hosts may be at a task at the same time.
 fn limit(task: &Task, context: &impl Fn() -> minijinja::Value) -> Result<Option<usize>, Diagnostic> {
     let Some(node) = task.keyword("throttle").filter(|node| !node.is_null()) else { return Ok(None) };
-    let wrong = |what: String| Diagnostic::error(&node.span, format!("throttle must be a whole number: {what}"));
+    let wrong = |what: String| Diagnostic::absent(&node.span, format!("throttle must be a whole number: {what}"));
     let value = template::lazy::value(node, &context()).and_then(|value| template::resolve(&value));
     let text = value.map_err(|error| wrong(error.to_string()))?.to_string();
     let number: usize = text.trim().parse().map_err(|_| wrong(format!("{text} is none")))?;

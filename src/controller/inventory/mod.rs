@@ -3,6 +3,7 @@
 pub mod formats;
 pub mod model;
 pub mod patterns;
+pub mod plugins;
 pub mod ranges;
 pub mod sources;
 pub mod vars_files;

@@ -9,6 +9,7 @@ use crate::controller::{
     playbook::Item,
     scheduler::{Cursor, Ending, Position},
     source::{Diagnostic, Diagnostics, Node, Span, composer::Marks},
+    template,
 };
 
 impl Through {
@@ -49,7 +50,7 @@ impl Through {
             "flush_handlers" if self.cursors[host].in_handlers() => {
                 let span =
                     self.cursors[host].task().map_or_else(|| Span::synthetic("meta", word), |task| task.span.clone());
-                self.give_up(Diagnostic::error(&span, "flush_handlers cannot be used as a handler"));
+                self.give_up(Diagnostic::absent(&span, "flush_handlers cannot be used as a handler"));
             }
             "flush_handlers" => self.flush(host),
             "clear_facts" => {
@@ -78,7 +79,10 @@ impl Through {
             "refresh_inventory" => {
                 let mut diagnostics = Diagnostics::default();
                 let settings = &self.run.settings;
-                let fresh = Inventory::load(&settings.inventory, &settings.keyring, &mut diagnostics);
+                let vars = (*self.run.extra_vars).clone();
+                let templates = template::inventories::Inventories { vars };
+                let sources = &settings.inventory;
+                let fresh = Inventory::load_with(sources, &settings.keyring, &templates, &mut diagnostics);
                 if !diagnostics.has_errors() {
                     *self.run.inventory.write().unwrap_or_else(PoisonError::into_inner) = fresh;
                 }

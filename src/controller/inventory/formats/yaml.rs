@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Source, named_hosts};
 use crate::controller::{
     inventory::{
-        Inventory,
+        Inventory, plugins,
         vars_files::{named_vars, with_suggestion},
     },
     source::{Diagnostic, Diagnostics, Mapping, Node, Shape, yaml},
@@ -27,11 +27,14 @@ pub fn read(source: &Source, inventory: &mut Inventory, diagnostics: &mut Diagno
         diagnostics.push(Diagnostic::error(&root.span, message).hint("begin with `all:` and `hosts:` below it"));
         return;
     };
-    if let Some((key, _)) = map.entry("plugin") {
-        let message = "this is the configuration of an inventory plugin, which is not supported";
-        diagnostics.push(Diagnostic::error(&key.span, message).hint("use an executable script that prints JSON"));
-        return;
+    if let Some(name) = map.get("plugin") {
+        return plugins::read(name, map, source.templates, inventory, diagnostics);
     }
+    add_groups(source, map, inventory, diagnostics);
+}
+
+/// Adds the groups of a mapping.
+pub(super) fn add_groups(source: &Source, map: &Mapping, inventory: &mut Inventory, diagnostics: &mut Diagnostics) {
     Reader { path: source.path, inventory, diagnostics }.groups(map);
 }
 
