@@ -18,7 +18,10 @@ pub enum Support {
 
 /// Keywords that are not, or not quite, what they are in Ansible.
 const KEYWORDS: &[(&str, Support)] = &[
-    ("collections", Support::Partial("modules are found by their last name in any collection; nothing is loaded from a collection")),
+    (
+        "collections",
+        Support::Partial("modules are found by their last name in any collection; nothing is loaded from a collection"),
+    ),
     ("debugger", Support::Refused("there is no debugger; look with --check --diff and -v, go on with --start-at-task")),
     ("first_available_file", Support::Refused("Ansible has dropped it; use the lookup first_found")),
     ("gather_timeout", Support::Partial("taken and not needed: facts are read from files in milliseconds")),
