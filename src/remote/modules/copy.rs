@@ -8,6 +8,7 @@ use super::{
     directories,
     replacement::{self, Care},
     tree::{Item, Sent},
+    words,
 };
 use crate::{
     options,
@@ -59,6 +60,8 @@ options! {
         follow: bool = false,
         /// Copy what links in the source lead to instead of the links.
         local_follow: bool = true,
+        /// Whether the controller opens a source that is vaulted.
+        decrypt: bool = true,
         /// The SHA-1 that the source has to have.
         checksum: Option<String>,
         /// The content of `src`, put there by the controller.
@@ -81,6 +84,14 @@ struct Source {
 impl Module for Copy {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         let mut plan = Plan::new();
+        if self.remote_src
+            && let Some(src) = &self.src
+        {
+            let expanded = words::expand(probe, src);
+            if expanded != *src {
+                return Self { src: Some(expanded), ..self.clone() }.plan(probe);
+            }
+        }
         if let Some(src) = &self.src {
             plan.set("src", src.as_str());
         }
@@ -119,6 +130,9 @@ impl Module for Copy {
             let checksum = Algorithm::Sha1.file(probe, &dest)?;
             plan.set("checksum", checksum);
         }
+        if file && !self.remote_src {
+            plan.set("md5sum", Algorithm::Md5.file(probe, &dest)?);
+        }
         Ok(())
     }
 }
@@ -139,6 +153,9 @@ impl Copy {
             match probe.stat_followed(&path)? {
                 None => return Err(Stop::failed(format!("Source {src} not found"))),
                 Some(stat) if stat.kind == FileKind::Directory => return Ok(None),
+                Some(stat) if stat.kind != FileKind::File => {
+                    return Err(Stop::failed(format!("Source {src} is not a file")));
+                }
                 Some(stat) => Source { content: Content::CopyOf(path), mode: Some(stat.mode) },
             }
         } else {

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::{
-    attributes::{self, FileAttributes},
-    directories,
+    accounts, attributes::{self, FileAttributes},
+    directories, flags,
     times::Times,
 };
 use crate::{
     choices, options,
-    protocol::{Attributes, Change, Content, Json},
+    protocol::{Attributes, Change, Content, Diff, Failure, Json, Map},
     remote::{
         Applied, Module, Plan, Planned, Probe, Stop,
         machine::{
@@ -65,6 +67,8 @@ options! {
         force: bool = false,
         /// Act on what a link leads to.
         follow: bool = true,
+        /// Only look whether the file seems to hold text, as Ansible's own preparation of diffs does.
+        diff_peek: bool [_diff_peek] = false,
         ..times: Times,
         ..attributes: FileAttributes
     }
@@ -72,8 +76,71 @@ options! {
 
 impl Module for File {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
+        if let Some(planned) = self.without_strangers(probe) {
+            return planned;
+        }
+        self.planned(probe)
+    }
+
+    fn report(&self, plan: &mut Plan, _applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
+        let path =
+            plan.result.get("path").or_else(|| plan.result.get("dest")).and_then(Json::as_str).map(PathBuf::from);
+        match path {
+            Some(path) => attributes::describe(plan, probe, &path),
+            None => Ok(()),
+        }
+    }
+}
+
+impl File {
+    /// A prediction does without owners and groups that nobody knows yet, and says so; `None` when all are known.
+    fn without_strangers(&self, probe: &Probe<'_>) -> Option<Planned> {
+        if !probe.predicting() {
+            return None;
+        }
+        let mut warnings = Vec::new();
+        let mut known = self.clone();
+        let number = |name: &Option<String>| name.as_deref().and_then(|name| name.parse::<u32>().ok());
+        if let Some(uid) = number(&self.attributes.owner) {
+            if accounts::user_name(probe, uid).is_none() {
+                warnings.push(format!("failed to look up user with uid {uid}"));
+            }
+        } else if let Some(Err(Stop::Failed(failure, _))) = self.attributes.owner.as_deref().map(|name| accounts::user(probe, name)) {
+            warnings.push(failure.message);
+            known.attributes.owner = None;
+        }
+        if let Some(gid) = number(&self.attributes.group) {
+            if accounts::group_name(probe, gid).is_none() {
+                warnings.push(format!("failed to look up group with gid {gid}"));
+            }
+        } else if let Some(Err(Stop::Failed(failure, _))) =
+            self.attributes.group.as_deref().map(|name| accounts::group(probe, name))
+        {
+            warnings.push(failure.message);
+            known.attributes.group = None;
+        }
+        if warnings.is_empty() {
+            return None;
+        }
+        Some(match known.planned(probe) {
+            Ok(mut plan) => {
+                plan.warnings.extend(warnings);
+                Ok(plan)
+            }
+            Err(Stop::Failed(failure, mut result)) => {
+                result.insert("warnings".to_owned(), json!(warnings));
+                Err(Stop::Failed(failure, result))
+            }
+            Err(unknown) => Err(unknown),
+        })
+    }
+
+    fn planned(&self, probe: &Probe<'_>) -> Planned {
         let path = self.path(probe)?;
         let stat = probe.stat(&path)?;
+        if self.diff_peek {
+            return peek(probe, &path);
+        }
         let state = match (self.state, &stat) {
             (Some(state), _) => state,
             (None, Some(stat)) => match attributes::state_word(Some(stat)) {
@@ -94,26 +161,21 @@ impl Module for File {
         let mut plan = Plan::new();
         match state {
             State::Absent => absent(&mut plan, &path, stat.as_ref()),
-            State::File => self.existing(&mut plan, probe, path, stat)?,
-            State::Directory => self.directory(&mut plan, probe, path, stat)?,
+            State::File => self.existing(&mut plan, probe, path.clone(), stat)?,
+            State::Directory => self.directory(&mut plan, probe, path.clone(), stat)?,
             State::Link => self.link(&mut plan, probe, &path, stat)?,
             State::Hard => self.hard(&mut plan, probe, &path, stat)?,
             State::Touch => self.touch(&mut plan, probe, &path, stat)?,
         }
+        if probe.wants_diff() {
+            difference(&mut plan);
+        }
+        if state == State::Absent && probe.wants_diff() && directories::is_directory(probe, &path)? {
+            contents(&mut plan, probe, &path)?;
+        }
         Ok(plan)
     }
 
-    fn report(&self, plan: &mut Plan, _applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
-        let path =
-            plan.result.get("path").or_else(|| plan.result.get("dest")).and_then(Json::as_str).map(PathBuf::from);
-        match path {
-            Some(path) => attributes::describe(plan, probe, &path),
-            None => Ok(()),
-        }
-    }
-}
-
-impl File {
     /// The path itself; a hard link whose path is a directory goes into it.
     fn path(&self, probe: &Probe<'_>) -> Found<PathBuf> {
         let text = self.path.to_string_lossy();
@@ -138,13 +200,11 @@ impl File {
             other => {
                 let state = attributes::state_word(other.as_ref());
                 plan.set("state", state);
-                let stop = Stop::failed(format!("file ({}) is {state}, cannot continue", path.display()));
-                Err(match state {
-                    "absent" => {
-                        stop.hint("state: touch makes an empty file; state: file only changes one that is there")
-                    }
-                    _ => stop,
-                })
+                let mut failure = Failure::new(format!("file ({}) is {state}, cannot continue", path.display()));
+                if state == "absent" {
+                    failure = failure.hint("state: touch makes an empty file; state: file only changes one that is there");
+                }
+                Err(Stop::Failed(failure, plan.result.clone()))
             }
         }
     }
@@ -279,10 +339,10 @@ impl File {
         plan.set("src", src.as_str());
         let target = PathBuf::from(src);
         let Some(resolved) = probe.resolve(&target)? else {
-            return Err(Stop::failed(format!("src does not exist: {src}")));
+            return Err(gone(plan));
         };
         let Some(original) = probe.stat(&resolved)? else {
-            return Err(Stop::failed(format!("src does not exist: {src}")));
+            return Err(gone(plan));
         };
         if original.kind == FileKind::Directory {
             return Err(Stop::failed(format!("{src} is a directory, and directories have no hard links")));
@@ -335,6 +395,7 @@ impl File {
             attributes,
             in_place: false,
         });
+        flags::adjust(plan, probe, path, self.attributes.attributes.as_deref())?;
         plan.set("state", "file");
         Ok(())
     }
@@ -353,6 +414,9 @@ impl File {
             attributes::show_difference(plan, probe, path, stat, &attributes);
             plan.push(Change::Attributes { path: path.to_owned(), attributes: attributes.clone() });
         }
+        if stat.kind != FileKind::Symlink {
+            flags::adjust(plan, probe, path, self.attributes.attributes.as_deref())?;
+        }
         Ok(attributes)
     }
 
@@ -366,6 +430,51 @@ impl File {
         }
         Ok((path, stat))
     }
+}
+
+/// Returns as `diff` what differs of the path itself, by name.
+fn difference(plan: &mut Plan) {
+    let path = plan.result.get("path").or_else(|| plan.result.get("dest"));
+    let Some(name) = path.and_then(Json::as_str).map(str::to_owned) else { return };
+    let rows = |pick: fn(&Diff) -> &String| {
+        let own = plan.diffs.iter().filter(|diff| diff.name == name);
+        let lines = own.flat_map(|diff| pick(diff).lines()).filter_map(|line| line.split_once(": "));
+        let mut map = Map::from_iter([("path".to_owned(), Json::from(name.as_str()))]);
+        map.extend(lines.map(|(key, value)| (key.to_owned(), Json::from(value.trim_matches('\'')))));
+        map
+    };
+    let diff = json!({ "before": rows(|diff| &diff.before), "after": rows(|diff| &diff.after) });
+    plan.set("diff", diff);
+}
+
+/// Returns with the difference what goes with a directory.
+fn contents(plan: &mut Plan, probe: &Probe<'_>, path: &Path) -> Found<()> {
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    for (path, stat) in directories::walk(probe, path)? {
+        let name = Json::from(path.to_string_lossy());
+        if stat.kind == FileKind::Directory { folders.push(name) } else { files.push(name) }
+    }
+    if let Some(before) = plan.result.get_mut("diff").and_then(|diff| diff.get_mut("before")) {
+        before["path_content"] = json!({ "directories": folders, "files": files });
+    }
+    Ok(())
+}
+
+/// A hard link needs something to lead to.
+fn gone(plan: &Plan) -> Stop {
+    let failure = Failure::new("src does not exist").hint("a hard link needs a file that is there already");
+    Stop::Failed(failure, plan.result.clone())
+}
+
+/// Says whether a file looks like no text; nothing is changed.
+fn peek(probe: &Probe<'_>, path: &Path) -> Planned {
+    const LOOKED_BYTES: usize = 8192;
+    let mut plan = Plan::new();
+    plan.set("path", path.to_string_lossy());
+    let file = probe.stat_followed(path)?.is_some_and(|stat| stat.kind == FileKind::File);
+    let binary = file && probe.read(path)?.iter().take(LOOKED_BYTES).any(|byte| *byte == 0);
+    plan.set("appears_binary", binary);
+    Ok(plan)
 }
 
 fn absent(plan: &mut Plan, path: &Path, stat: Option<&Stat>) {

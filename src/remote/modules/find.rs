@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use regex::bytes::Regex;
 
 use super::{
     checksums::Algorithm,
     directories,
-    expression::{self, Lines},
+    expression::{self, Expression, Lines},
     globbing, inspection,
 };
 use crate::{
@@ -102,7 +101,7 @@ options! {
         exact_mode: bool = true,
         /// Stop after so many.
         limit: Option<i64>,
-        /// How files are encoded; only `utf-8` and its subsets are known.
+        /// How files are encoded, by a name that the host's `iconv` knows; files that are not are skipped paths.
         encoding: Option<String>,
     }
 }
@@ -111,7 +110,7 @@ options! {
 struct Conditions {
     patterns: Vec<Name>,
     excludes: Vec<Name>,
-    contains: Option<Regex>,
+    contains: Option<Expression>,
     age: Option<i128>,
     size: Option<i128>,
 }
@@ -119,13 +118,13 @@ struct Conditions {
 /// How a name is recognised.
 enum Name {
     Glob(regex::Regex),
-    Expression(Regex),
+    Expression(Expression),
 }
 
 impl Module for Find {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         if self.paths.is_empty() {
-            return Err(Stop::failed("missing required option: paths"));
+            return Err(Stop::failed("missing required arguments: paths"));
         }
         if self.limit.is_some_and(|limit| limit <= 0) {
             return Err(Stop::failed("limit has to be at least 1; leave it out for no limit"));
@@ -187,12 +186,6 @@ impl Find {
             };
             patterns.iter().map(one).collect()
         };
-        let known = ["utf-8", "utf8", "ascii", "us-ascii"];
-        if let Some(encoding) = &self.encoding
-            && !known.contains(&encoding.to_lowercase().as_str())
-        {
-            return Err(Stop::failed(format!("the encoding {encoding} is not supported, only utf-8")));
-        }
         let contains = match (&self.contains, self.read_whole_file) {
             (Some(pattern), true) => Some(pattern.clone()),
             (Some(pattern), false) => Some(at_start(pattern)),
@@ -204,6 +197,28 @@ impl Find {
             contains: contains.map(|pattern| expression::compile(&pattern, Lines::default())).transpose()?,
             age: self.age.as_deref().map(|age| scaled("age", age, &AGE_UNITS)).transpose()?,
             size: self.size.as_deref().map(|size| scaled("size", size, &SIZE_UNITS)).transpose()?,
+        })
+    }
+
+    /// The content of a file as UTF-8, out of the encoding that was given.
+    fn decoded(&self, probe: &Probe<'_>, path: &Path) -> Found<Vec<u8>> {
+        let content = probe.read(path)?;
+        let Some(encoding) = &self.encoding else { return Ok(content) };
+        let readable = if ["utf-8", "utf8"].contains(&encoding.to_lowercase().as_str()) {
+            std::str::from_utf8(&content).is_ok().then_some(content)
+        } else {
+            let name = path.to_string_lossy();
+            let output = probe.query(&["iconv", "-f", encoding, "-t", "utf-8", &name])?;
+            if ["not supported", "unsupported", "unknown", "failed to start conversion"].iter().any(|word| output.stderr.contains(word)) {
+                return Err(Stop::failed(format!("unknown encoding: {encoding}")));
+            }
+            output.success().then(|| output.stdout.into_bytes())
+        };
+        readable.ok_or_else(|| {
+            Stop::failed(format!(
+                "Failed to read the file {} due to an encoding error. current encoding: {encoding}",
+                path.display()
+            ))
         })
     }
 
@@ -245,7 +260,7 @@ impl Find {
                 return Ok(());
             }
         }
-        let goes_on = self.recurse && level < DEPTH_MAX && self.depth.is_none_or(|depth| depth <= 0 || level < depth);
+        let goes_on = self.recurse && level < DEPTH_MAX && self.depth.is_none_or(|depth| depth <= 0 || level <= depth);
         for directory in below.into_iter().filter(|_| goes_on) {
             match self.walk(probe, &directory, level + 1, wanted, found) {
                 Err(Stop::Failed(failure, _)) => {
@@ -297,7 +312,7 @@ impl Find {
         }
         match &wanted.contains {
             Some(expression) if self.file_type == FileType::File => {
-                let content = probe.read(path)?;
+                let content = self.decoded(probe, path)?;
                 Ok(if self.read_whole_file {
                     expression.is_match(&content)
                 } else {

@@ -57,9 +57,12 @@ impl Module for Replace {
             return Ok(plan);
         };
         let expression = expression::compile(&self.regexp, Lines { multi: true, dot_all: false })?;
-        let template = Replacement::read(&self.replace, &expression)?;
+        let template = Replacement::read(&self.replace, &expression).map_err(|stop| match stop {
+            Stop::Failed(failure, _) => Stop::failed(format!("Unable to process replace: {}", failure.message)),
+            unknown @ Stop::Unknown(_) => unknown,
+        })?;
         let mut count = 0;
-        let section = expression.replace_all(&original.content[start..end], |found: &regex::bytes::Captures<'_>| {
+        let section = expression.replace_all(&original.content[start..end], |found| {
             count += 1;
             template.expand(found)
         });
@@ -82,7 +85,7 @@ impl Replace {
             return Ok(Some((0, content.len())));
         }
         let expression = expression::compile(&self.bounds(), Lines { multi: false, dot_all: true })?;
-        let found = expression.captures(content).and_then(|found| found.name("subsection").map(|part| part.range()));
+        let found = expression.captures(content).and_then(|found| found.span(expression.group("subsection")?));
         Ok(found.map(|range| (range.start, range.end)))
     }
 }
