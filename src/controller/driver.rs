@@ -25,6 +25,7 @@ use crate::remote::{OptionSpec, modules};
 mod batch;
 mod handlers;
 mod list;
+mod prompts;
 mod serial;
 
 pub use list::{ListedPlay, list};
@@ -85,7 +86,7 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
             break;
         }
         enter(&run, &playbook.path);
-        match carry_out(&run, play).await {
+        match carry_out(&run, play, &*ask).await {
             Ok(last) => stop = last,
             Err(diagnostics) => {
                 reach::close(run.all_links(), run.settings.no_cache).await;
@@ -109,17 +110,20 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
 /// Reads inventory, variables and playbooks, and checks them.
 fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prepared, Diagnostics> {
     let mut diagnostics = Diagnostics::default();
-    let inventory = Inventory::load(&settings.inventory, &settings.keyring, &mut diagnostics);
     let mut extra_vars = Layer::new();
     for mapping in &settings.extra_vars {
         extra_vars.extend(layer(Some(mapping)));
     }
     let extra_vars = Arc::new(extra_vars);
+    let templates = template::inventories::Inventories { vars: (*extra_vars).clone(), merge: settings.merge_hashes };
+    let inventory = Inventory::load_with(&settings.inventory, &settings.keyring, &templates, &mut diagnostics);
     let loader = Loader {
         keyring: settings.keyring.clone(),
         catalog: Arc::new(Everything),
         roles_path: settings.roles_path.clone(),
+        collections_path: settings.collections_path.clone(),
         scope: Scope::default().over((*extra_vars).clone()),
+        extra_vars: extra_vars.clone(),
     };
     let playbooks: Vec<Playbook> =
         settings.playbooks.iter().map(|path| loader.playbook(path, &mut diagnostics)).collect();
@@ -149,11 +153,12 @@ fn vars_files(play: &Play, loader: &Loader, diagnostics: &mut Diagnostics) {
         if names.len() != candidates.len() || names.iter().any(|name| template::is_template(name)) {
             continue;
         }
-        match names.iter().map(|name| play.folder.join(name)).find(|path| path.is_file()) {
+        let places = names.iter().flat_map(|name| [play.folder.join("vars").join(name), play.folder.join(name)]);
+        match places.into_iter().find(|path| path.is_file()) {
             Some(path) => drop(load_vars(&[path], &loader.keyring, diagnostics)),
             None => {
                 let message = format!("there is no variables file {}", names.join(" or "));
-                diagnostics.push(Diagnostic::error(&entry.span, message));
+                diagnostics.push(Diagnostic::absent(&entry.span, message));
             }
         }
     }
@@ -258,7 +263,7 @@ fn hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
 }
 
 /// One play. Gives whether the run stops behind it.
-async fn carry_out(run: &Arc<Run>, play: &Arc<Play>) -> Result<bool, Diagnostics> {
+async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bool, Diagnostics> {
     let hosts = hosts(run, play)?;
     let scope = run.loader.scope.over(layer(play.keywords.vars.as_ref()));
     let name = play.title();
@@ -267,21 +272,12 @@ async fn carry_out(run: &Arc<Run>, play: &Arc<Play>) -> Result<bool, Diagnostics
         run.events.emit(Event::NoHosts { name });
         return Ok(false);
     }
-    if play.get("vars_prompt").is_some_and(|node| !node.is_null()) {
-        let missing = serial::unprompted(play, &run.extra_vars);
-        if !missing.is_empty() {
-            let span = play.get("vars_prompt").map_or(&play.span, |node| &node.span);
-            let message = format!("this play asks for {}; a run does not ask", missing.join(", "));
-            let diagnostic = Diagnostic::error(span, message).hint("give a value with -e, or a default in vars_prompt");
-            return Err(Diagnostics { found: vec![diagnostic] });
-        }
-    }
+    let prompted = prompts::ask(run, play, &scope, ask)?;
     let context = template::context(&scope);
     let gather = match play.get("gather_facts") {
         Some(node) if !node.is_null() => template::lazy::value(node, &context).is_ok_and(|value| reach::truthy(&value)),
         _ => run.settings.gather != Gather::Explicit,
     };
-    let prompted = serial::prompted(play, &run.extra_vars);
     let play_run = Arc::new(PlayRun::new(play.clone(), name, hosts.clone(), gather, prompted));
     let batches = serial::batches(play, &hosts, &context)?;
     for batch in batches {

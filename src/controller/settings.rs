@@ -62,8 +62,12 @@ pub struct Settings {
     pub flush_cache: bool,
     /// Leave no helper behind on the hosts.
     pub no_cache: bool,
+    /// `hash_behaviour = merge`: mappings of several levels are merged.
+    pub merge_hashes: bool,
     /// Folders with roles.
     pub roles_path: Vec<PathBuf>,
+    /// Folders with `ansible_collections`.
+    pub collections_path: Vec<PathBuf>,
     /// Vault passwords.
     pub keyring: Keyring,
     /// Gather facts at the start of plays that do not say otherwise.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::include_tasks::{problems, surroundings};
+use super::include_tasks::{item, problems, surroundings};
 use crate::{
     controller::{
         executor::{Done, Effect, Turn},
-        playbook::role::RoleFiles,
+        playbook::role::{RoleFiles, Wanted},
         source::Diagnostics,
-        variables::Layer,
     },
     options,
     protocol::{Map, Outcome, Verdict},
@@ -72,23 +71,30 @@ pub async fn run(turn: &Turn) -> Done {
         defaults: file("defaults_from"),
         handlers: file("handlers_from"),
     };
+    let tasks = files.tasks.clone();
     let mut diagnostics = Diagnostics::default();
     let mut around = surroundings(turn);
     around.folder.clone_from(&turn.batch.play.play.folder);
-    let used = turn.run.loader.role(&name, &turn.task.span, &files, Layer::new(), &around, &mut diagnostics);
-    if let Some(failure) = problems(&diagnostics) {
-        return Outcome::new(Verdict::Failed(failure)).into();
+    let wanted = Wanted {
+        files,
+        validate: turn.flag("rolespec_validate", true),
+        public: turn.flag("public", false),
+        allow_duplicates: Some(turn.flag("allow_duplicates", true)),
+        ..Wanted::new(&name, &turn.task.span)
+    };
+    let used = turn.run.loader.role(wanted, &around, &mut diagnostics);
+    if let Some(done) = problems(diagnostics) {
+        return done;
     }
     let Some(used) = used else { return Done::failed(format!("there is no role {name}")) };
-    let mut effects = Vec::new();
-    if turn.flag("public", false) {
-        let mut layer = (*used.role.defaults).clone();
-        layer.extend(used.role.vars.iter().map(|(name, value)| (name.clone(), value.clone())));
-        effects.push(Effect::IncludeVars(layer));
+    let mut handlers = used.handlers;
+    handlers.extend(around.take_handlers());
+    if used.role.public {
+        turn.batch.play.expose(&used.role);
     }
-    let key = format!("{} {}", used.role.path.display(), files.tasks);
-    effects.push(Effect::Include { items: Arc::new(used.items), handlers: used.handlers, key });
+    let key = format!("{} {tasks} {}", used.role.path.display(), item(turn));
+    let effect = Effect::Include { items: Arc::new(used.items), handlers, key };
     let mut outcome = Outcome::new(Verdict::Unchanged);
     outcome.result.insert("include_role".to_owned(), json!(name));
-    Done { outcome, effects }
+    Done::with(outcome, effect)
 }

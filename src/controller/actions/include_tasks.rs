@@ -51,13 +51,15 @@ pub async fn run(turn: &Turn) -> Done {
         .into();
     };
     let mut diagnostics = Diagnostics::default();
-    let items = turn.run.loader.task_file(&path, &surroundings(turn), &mut diagnostics);
-    if let Some(failure) = problems(&diagnostics) {
-        return Outcome::new(Verdict::Failed(failure)).into();
+    let around = surroundings(turn);
+    let items = turn.run.loader.task_file(&path, &around, &mut diagnostics);
+    if let Some(done) = problems(diagnostics) {
+        return done;
     }
     let mut outcome = Outcome::new(Verdict::Unchanged);
     outcome.result.insert("include".to_owned(), json!(path.display().to_string()));
-    let effect = Effect::Include { items: Arc::new(items), handlers: Vec::new(), key: path.display().to_string() };
+    let handlers = around.take_handlers();
+    let effect = Effect::Include { items: Arc::new(items), handlers, key: format!("{} {}", path.display(), item(turn)) };
     Done::with(outcome, effect)
 }
 
@@ -67,10 +69,9 @@ pub(super) fn surroundings(turn: &Turn) -> Surroundings {
     let mut levels = task.levels.clone();
     levels.pop();
     let own = task.own();
-    // Conditions and tags of an include are about the include itself.
-    let mut passed = own.clone();
-    passed.when = None;
-    passed.tags = None;
+    // All an include says but its variables is about the include itself.
+    let mut passed = Keywords::default();
+    passed.vars.clone_from(&own.vars);
     if let Some(item) = loop_variables(turn) {
         levels.push(Arc::new(item));
     }
@@ -78,7 +79,20 @@ pub(super) fn surroundings(turn: &Turn) -> Surroundings {
     if let Some(apply) = task.arguments.get("apply").and_then(Node::as_map) {
         levels.push(Arc::new(Keywords::of(apply)));
     }
-    Surroundings { levels, folder: task.folder.clone(), role: task.role.clone(), handler: task.handler, tolerant: true }
+    Surroundings {
+        levels,
+        folder: task.folder.clone(),
+        base: turn.batch.play.play.folder.clone(),
+        role: task.role.clone(),
+        handler: task.handler,
+        tolerant: true,
+        handlers: Arc::default(),
+    }
+}
+
+/// The current loop item as text, to tell what is included for it from what is included for others.
+pub(super) fn item(turn: &Turn) -> String {
+    loop_variables(turn).and_then(|level| level.vars.map(|vars| vars.to_json().to_string())).unwrap_or_default()
 }
 
 /// The loop's variables as a level, so that what is included sees the item it is included for.
@@ -88,7 +102,8 @@ fn loop_variables(turn: &Turn) -> Option<Keywords> {
     let index = turn.scope.get("ansible_index_var").map(data).map(|index| index.to_string());
     let mut entries = Vec::new();
     for name in
-        [Some(name), index, Some("ansible_loop".to_owned()), Some("ansible_loop_var".to_owned())].into_iter().flatten()
+        [Some(name), index, Some("ansible_loop".to_owned()), Some("ansible_loop_var".to_owned()),
+        Some("ansible_index_var".to_owned())].into_iter().flatten()
     {
         if let Some(value) = turn.scope.get(&name).map(data) {
             let json = crate::controller::template::to_json(&value).ok()?;
@@ -110,19 +125,28 @@ fn data(variable: &crate::controller::variables::Var) -> minijinja::Value {
     }
 }
 
-/// What is wrong with included files, as the failure of the include.
-pub(super) fn problems(diagnostics: &Diagnostics) -> Option<Failure> {
-    diagnostics.has_errors().then(|| {
-        let lines: Vec<String> = diagnostics
-            .found
-            .iter()
-            .filter(|found| found.severity == Severity::Error)
-            .map(|found| {
-                let place = found.span.as_ref().map_or_else(String::new, |span| format!("{span}: "));
-                let hints: String = found.hints.iter().map(|hint| format!(" ({hint})")).collect();
-                format!("{place}{}{hints}", found.message)
-            })
-            .collect();
-        Failure::new(lines.join("\n"))
-    })
+/// What is wrong with included files: the failure of the include if something is not there, the end of the run if what is
+/// there is wrong.
+pub(super) fn problems(diagnostics: Diagnostics) -> Option<Done> {
+    let first = diagnostics.found.iter().find(|found| found.severity == Severity::Error)?;
+    let absent = first.absence;
+    let mut diagnostics = diagnostics;
+    diagnostics.found.iter_mut().for_each(|found| found.included = true);
+    let outcome = Outcome::new(Verdict::Failed(failure(&diagnostics)));
+    Some(if absent { outcome.into() } else { Done::with(outcome, Effect::Abort(diagnostics)) })
+}
+
+/// What is wrong with files, as a failure.
+pub(super) fn failure(diagnostics: &Diagnostics) -> Failure {
+    let lines: Vec<String> = diagnostics
+        .found
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .map(|found| {
+            let place = found.span.as_ref().map_or_else(String::new, |span| format!("{span}: "));
+            let hints: String = found.hints.iter().map(|hint| format!(" ({hint})")).collect();
+            format!("{place}{}{hints}", found.message)
+        })
+        .collect();
+    Failure::new(lines.join("\n"))
 }

@@ -7,6 +7,7 @@ use crate::{
     remote::OptionSpec,
 };
 
+pub mod argument_spec;
 pub mod dialling;
 pub mod http;
 pub mod postgres;
@@ -72,6 +73,7 @@ catalog! {
     template: "template";
     unarchive: "unarchive";
     uri: "uri", unchecked;
+    validate_argument_spec: "validate_argument_spec";
     wait_for_connection: "wait_for_connection", unchecked;
 }
 

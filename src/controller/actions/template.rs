@@ -100,6 +100,22 @@ pub async fn run(turn: &Turn) -> Done {
     set("template_path", path.display().to_string());
     set("template_fullpath", std::path::absolute(&path).unwrap_or_else(|_| path.clone()).display().to_string());
     set("template_host", rustix::system::uname().nodename().to_string_lossy().into_owned());
+    let meta = std::fs::metadata(&path).ok();
+    let time = |at: std::time::SystemTime| {
+        let at = jiff::Timestamp::try_from(at)?.to_zoned_datetime(jiff::tz::TimeZone::system());
+        Ok::<_, jiff::Error>(at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+    };
+    if let Some(Ok(changed)) = meta.as_ref().and_then(|meta| meta.modified().ok()).map(time) {
+        set("template_mtime", changed);
+    }
+    if let Ok(now) = time(std::time::SystemTime::now()) {
+        set("template_run_date", now);
+    }
+    if let Some(meta) = &meta {
+        let uid = std::os::unix::fs::MetadataExt::uid(meta);
+        let owner = user_name(uid).unwrap_or_else(|| uid.to_string());
+        set("template_uid", owner);
+    }
     if let Some(dest) = turn.text("dest") {
         set("template_destpath", dest);
     }
@@ -120,4 +136,14 @@ pub async fn run(turn: &Turn) -> Done {
     options.insert("content".to_owned(), json!(rendered));
     options.insert("_name".to_owned(), json!(name.strip_suffix(".j2").unwrap_or(&name)));
     turn.module("copy", options, &[]).await.into()
+}
+
+/// The name of a user of the controller.
+fn user_name(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
 }

@@ -12,9 +12,9 @@ pub enum Exit {
     Error = 1,
     /// Tasks failed on a host.
     Failed = 2,
-    /// A host could not be reached.
+    /// A host could not be reached, or a playbook or inventory is wrong and no host was touched.
     Unreachable = 4,
-    /// Options, playbook or inventory are wrong; no host was touched.
+    /// Options are wrong; no host was touched.
     Usage = 5,
     /// Interrupted.
     Interrupted = 130,
@@ -28,8 +28,8 @@ Exit codes:
   0    everything is as described, or no host matched
   1    something outside the playbook went wrong: a file, a password, a terminal
   2    tasks failed on one host or more
-  4    one host or more could not be reached
-  5    options, playbook or inventory are wrong; no host was touched
+  4    one host or more could not be reached; or playbook or inventory are wrong, and no host was touched
+  5    options are wrong; no host was touched
   130  interrupted with Ctrl-C
   250  unexpected error: a bug in deployer";
 

@@ -14,6 +14,7 @@ use super::{
 use crate::controller::{
     inventory::{ALL, Group, Inventory as Hosts, Vars},
     source::{Diagnostics, Mapping, Node, Shape},
+    template::inventories::Inventories,
 };
 
 /// What stands for a value that must not be shown.
@@ -67,7 +68,8 @@ impl View {
         let keyring = secrets::keyring(&options.variables.vault, context)?;
         let mut wrong = Diagnostics::default();
         let sources = settings::inventory(&options.hosts, &context.configuration);
-        let hosts = Hosts::load(&sources, &keyring, &mut wrong);
+        let templates = Inventories::default();
+        let hosts = Hosts::load_with(&sources, &keyring, &templates, &mut wrong);
         let extra = settings::extra(&options.variables.extra_vars, &keyring, &mut wrong);
         if wrong.has_errors() {
             return Err(Problem::Wrong(wrong));

@@ -27,7 +27,7 @@ pub use exit::Exit;
 
 use super::{
     report::{Look, Screen},
-    source::{Diagnostic, Diagnostics, render},
+    source::{Diagnostic, Diagnostics, Severity, render},
     vault::Secret,
 };
 use configuration::Configuration;
@@ -75,10 +75,12 @@ pub type Prompt = Box<dyn Fn(&str) -> std::io::Result<String> + Send + Sync>;
 /// Why a command cannot begin.
 #[derive(Debug)]
 pub enum Problem {
-    /// Flags, variables or files of the user are wrong.
+    /// Flags or variables of the user are wrong.
     Wrong(Diagnostics),
     /// What the user asked for cannot be carried on with, in the middle of a run.
     Broken(Diagnostics),
+    /// Playbook or inventory are wrong.
+    Unfit(Diagnostics),
     /// Something outside went wrong.
     World(String),
     /// The user gave up.
@@ -182,7 +184,15 @@ impl Cli {
 pub fn show(problem: Problem, colour: bool) -> Exit {
     let (diagnostics, exit) = match problem {
         Problem::Wrong(diagnostics) => (diagnostics, Exit::Usage),
-        Problem::Broken(diagnostics) => (diagnostics, Exit::Error),
+        Problem::Broken(diagnostics) => {
+            let included = diagnostics.found.iter().any(|found| found.included);
+            (diagnostics, if included { Exit::Unreachable } else { Exit::Error })
+        }
+        Problem::Unfit(diagnostics) => {
+            let absent = diagnostics.found.iter().find(|found| found.severity == Severity::Error);
+            let exit = if absent.is_some_and(|found| found.absence) { Exit::Error } else { Exit::Unreachable };
+            (diagnostics, exit)
+        }
         Problem::Interrupted => return Exit::Interrupted,
         Problem::World(text) => (Diagnostics { found: vec![Diagnostic::bare(text)] }, Exit::Error),
     };

@@ -198,7 +198,7 @@ impl Run {
                     context.screen.write(&self.listing(&plays));
                     Exit::Ok
                 }
-                Err(diagnostics) => context.stop(Problem::Wrong(diagnostics)),
+                Err(diagnostics) => context.stop(Problem::Unfit(diagnostics)),
             };
         }
         let screen: Screen = context.screen.clone();
@@ -230,7 +230,7 @@ impl Run {
             Some(Ok(summary)) if summary.unreachable => Exit::Unreachable,
             Some(Ok(summary)) if summary.failed => Exit::Failed,
             Some(Ok(_)) => Exit::Ok,
-            Some(Err(diagnostics)) => context.stop(Problem::Wrong(diagnostics)),
+            Some(Err(diagnostics)) => context.stop(Problem::Unfit(diagnostics)),
             None => {
                 context.complain(
                     "Interrupted. The task that was running may be half done; run the same command again to go on.",

@@ -25,6 +25,9 @@ const HOSTS: &str = "/etc/ansible/hosts";
 /// Where roles are looked for besides the playbook's own folder.
 const ROLES: [&str; 3] = ["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"];
 
+/// Where collections are looked for besides the playbook's own folder.
+const COLLECTIONS: [&str; 2] = ["~/.ansible/collections", "/usr/share/ansible/collections"];
+
 /// The settings of a run; passwords are asked for here, once.
 ///
 /// # Errors
@@ -130,6 +133,16 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
         no_cache: run.no_cache,
         roles_path: get(&["ANSIBLE_ROLES_PATH"], "defaults", "roles_path").map_or_else(
             || ROLES.iter().map(|path| PathBuf::from(expand_home(path))).collect(),
+            |setting| setting.paths(':'),
+        ),
+        merge_hashes: text(&["ANSIBLE_HASH_BEHAVIOUR"], "defaults", "hash_behaviour").as_deref() == Some("merge"),
+        collections_path: get(
+            &["ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_COLLECTIONS_PATHS"],
+            "defaults",
+            "collections_path",
+        )
+        .map_or_else(
+            || COLLECTIONS.iter().map(|path| PathBuf::from(expand_home(path))).collect(),
             |setting| setting.paths(':'),
         ),
         gather: checked.gather(get(&["ANSIBLE_GATHERING"], "defaults", "gathering")),

@@ -166,7 +166,7 @@ fn exit_codes_say_how_it_ended() {
     desk.fake.summary.unreachable = true;
     assert_eq!(desk.run("").0, Exit::Unreachable);
     desk.fake.wrong = true;
-    assert_eq!(desk.run("").0, Exit::Usage);
+    assert_eq!(desk.run("").0, Exit::Unreachable);
     desk.fake.interrupted = true;
     assert_eq!(desk.run("").0, Exit::Interrupted);
 }

@@ -90,9 +90,16 @@ pub(super) fn of_play(batch: &Batch) -> Layer {
     set(&mut layer, "ansible_play_hosts", alive.clone());
     set(&mut layer, "play_hosts", alive);
     set(&mut layer, "ansible_play_batch", in_batch);
-    let roles: Vec<String> = play.roles.iter().map(|role| role.name.clone()).collect();
-    set(&mut layer, "ansible_play_role_names", roles.clone());
-    set(&mut layer, "ansible_role_names", roles);
+    let roles: Vec<String> = play.play.roles.iter().map(|used| used.role.name.clone()).collect();
+    let mut dependencies: Vec<String> =
+        play.roles.iter().map(|role| role.name.clone()).filter(|name| !roles.contains(name)).collect();
+    let mut known = std::collections::HashSet::new();
+    dependencies.retain(|name| known.insert(name.clone()));
+    let all: Vec<String> = dependencies.iter().chain(&roles).cloned().collect();
+    set(&mut layer, "role_names", roles.clone());
+    set(&mut layer, "ansible_play_role_names", roles);
+    set(&mut layer, "ansible_dependent_role_names", dependencies);
+    set(&mut layer, "ansible_role_names", all);
     set(&mut layer, "playbook_dir", absolute(&play.play.folder));
     layer
 }
@@ -107,11 +114,17 @@ pub(super) fn of_task(task: &Task, batch: &Batch) -> Layer {
     set(&mut layer, "ansible_search_path", folders);
     layer.insert(Arc::from("__action"), Var::data(task.module.as_str()));
     if let Some(role) = role {
-        set(&mut layer, "role_name", role.name.as_str());
+        set(&mut layer, "role_name", role.short_name());
+        set(&mut layer, "ansible_collection_name", role.collection.clone().map_or(Value::from(()), Value::from));
         set(&mut layer, "ansible_role_name", role.name.as_str());
         set(&mut layer, "role_path", absolute(&role.path));
-        let parents: Vec<String> = role.parents.iter().map(|parent| parent.name.clone()).collect();
-        set(&mut layer, "ansible_parent_role_names", parents);
+        let outer: Vec<_> = std::iter::successors(role.includer.get(), |outer| outer.includer.get()).collect();
+        if !outer.is_empty() {
+            let names: Vec<String> = outer.iter().map(|role| role.name.clone()).collect();
+            set(&mut layer, "ansible_parent_role_names", names);
+            let paths: Vec<String> = outer.iter().map(|role| absolute(&role.path)).collect();
+            set(&mut layer, "ansible_parent_role_paths", paths);
+        }
     }
     layer
 }

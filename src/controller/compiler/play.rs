@@ -1,6 +1,9 @@
 //! A play as it runs: its sections as one list of items, its handlers, its hosts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use crate::controller::{
     playbook::{Arguments, Item, Keywords, Play, Role, Task},
@@ -18,8 +21,10 @@ pub struct PlayRun {
     pub items: Arc<Vec<Item>>,
     /// Handlers.
     pub handlers: Arc<Vec<Item>>,
-    /// The roles of `roles:`, whose defaults and variables the whole play sees.
+    /// The roles of `roles:`.
     pub roles: Vec<Arc<Role>>,
+    /// Roles whose defaults and variables the whole play sees: those, imported ones, and public ones once included.
+    exposed: RwLock<Vec<Arc<Role>>>,
     /// `vars`.
     pub vars: Arc<Layer>,
     /// `vars_prompt`.
@@ -68,7 +73,11 @@ impl PlayRun {
                 }
             }
         }
+        let mut exposed = roles.clone();
+        let more = play.pre_tasks.iter().chain(play.roles.iter().flat_map(|used| &used.items));
+        more.chain(&play.tasks).chain(&play.post_tasks).for_each(|item| imported(item, &mut exposed));
         Self {
+            exposed: RwLock::new(exposed),
             name,
             items: Arc::new(items),
             handlers: Arc::new(play.handlers.clone()),
@@ -77,6 +86,40 @@ impl PlayRun {
             prompted: Arc::new(prompted),
             hosts,
             play,
+        }
+    }
+}
+
+impl PlayRun {
+    /// The roles whose defaults and variables the whole play sees, by now.
+    #[must_use]
+    pub fn exposed(&self) -> Vec<Arc<Role>> {
+        self.exposed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the whole play see the defaults and variables of a role.
+    pub fn expose(&self, role: &Arc<Role>) {
+        let mut exposed = self.exposed.write().unwrap_or_else(PoisonError::into_inner);
+        for role in role.all_dependencies().into_iter().chain([role.clone()]) {
+            if !exposed.iter().any(|known| known.key == role.key) {
+                exposed.push(role);
+            }
+        }
+    }
+}
+
+/// The roles that tasks were imported from.
+fn imported(item: &Item, found: &mut Vec<Arc<Role>>) {
+    match item {
+        Item::Task(task) => {
+            if let Some(role) = task.role.as_ref().filter(|role| role.public)
+                && !found.iter().any(|known| Arc::ptr_eq(known, role))
+            {
+                found.push(role.clone());
+            }
+        }
+        Item::Block(block) => {
+            block.body.iter().chain(&*block.rescue).chain(&*block.always).for_each(|item| imported(item, found));
         }
     }
 }

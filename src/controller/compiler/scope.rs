@@ -44,7 +44,7 @@ pub fn of_task(run: &Arc<Run>, batch: &Batch, host: &str, task: &Task) -> Scope 
 pub fn of_host(run: &Arc<Run>, batch: &Batch, host: &str) -> Layers {
     let mut layers = of_inventory(run, host);
     let play = &batch.play;
-    for role in &play.roles {
+    for role in play.exposed() {
         layers.add(Level::RoleDefaults, role.defaults.clone());
         layers.add(Level::RoleVars, role.vars.clone());
     }
@@ -60,7 +60,7 @@ pub fn of_host(run: &Arc<Run>, batch: &Batch, host: &str) -> Layers {
 
 /// What a host sees outside any play: inventory, facts, what was set, the command line.
 pub fn of_inventory(run: &Arc<Run>, host: &str) -> Layers {
-    let mut layers = Layers::default();
+    let mut layers = Layers::merging(run.settings.merge_hashes);
     let inventory = run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let groups = inventory.groups_of(host);
@@ -127,8 +127,8 @@ fn vars_files_of(run: &Arc<Run>, batch: &Batch, scope: &Scope) -> Vec<Arc<Layer>
         let own = std::slice::from_ref(entry);
         for candidate in entry.as_list().unwrap_or(own) {
             let Ok(name) = template::lazy::value(candidate, &context) else { continue };
-            let path = play.folder.join(name.to_string());
-            if path.is_file() {
+            let places = [play.folder.join("vars"), play.folder.clone()].map(|folder| folder.join(name.to_string()));
+            if let Some(path) = places.into_iter().find(|path| path.is_file()) {
                 found.push(run.cached(&format!("file {}", path.display()), || {
                     let mut diagnostics = Diagnostics::default();
                     let vars = load_vars(std::slice::from_ref(&path), &run.loader.keyring, &mut diagnostics);

@@ -44,7 +44,7 @@ pub(super) enum After {
 /// Carries a play out on a batch of hosts.
 ///
 /// # Errors
-/// When the play names a strategy that is none.
+/// When the play names a strategy that is none, or something it includes is wrong.
 pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<String>) -> Result<After, Diagnostics> {
     let strategy = strategy(run, play)?;
     run.events.emit(Event::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
@@ -72,6 +72,8 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         fatal: None,
         before: hosts.iter().map(|_| Cursor::default()).collect(),
         start_at: run.settings.start_at_task.clone(),
+        ran: HashMap::new(),
+        wrong: None,
     };
     for host in &hosts {
         run.with_host(host, |state| state.notified.clear());
@@ -121,6 +123,10 @@ struct Through {
     /// Where hosts were before their last task ended.
     before: Vec<Cursor>,
     start_at: Option<String>,
+    /// Which use of a role, by its address, has run on a host; by host and what tells roles apart.
+    ran: HashMap<(usize, String), usize>,
+    /// What is wrong with what was included.
+    wrong: Option<Diagnostics>,
 }
 
 type Ended = (usize, Arc<Task>, Position, End);
@@ -130,6 +136,9 @@ impl Through {
         let mut work: JoinSet<Ended> = JoinSet::new();
         loop {
             self.fail_together();
+            if let Some(wrong) = self.wrong.take() {
+                return Err(wrong);
+            }
             self.pass_over();
             let ready: Vec<(usize, Position)> = (0..self.cursors.len())
                 .filter(|host| !self.busy.contains_key(host))
@@ -222,6 +231,11 @@ impl Through {
             }
             self.start_at = None;
         }
+        if let Some(role) = task.role.as_ref().filter(|role| !role.allow_duplicates && !task.handler)
+            && self.ran.get(&(host, role.key.clone())).is_some_and(|used| *used != Arc::as_ptr(role) as usize)
+        {
+            return false;
+        }
         let levels = || task.levels.iter().map(AsRef::as_ref);
         let plain = levels().filter_map(|level| level.tags.as_ref()).all(|tags| !has_template(tags));
         let context = if plain {
@@ -269,6 +283,9 @@ impl Through {
                     continue;
                 }
                 self.once.insert(position.clone());
+            }
+            if let Some(role) = &task.role {
+                self.ran.entry((host, role.key.clone())).or_insert(Arc::as_ptr(role) as usize);
             }
             let info = self.info(host, &task);
             if self.started.insert(info.id) {
@@ -330,6 +347,8 @@ impl Through {
             vec![host]
         };
         let failed = matches!(end.outcome.verdict, Verdict::Failed(_)) && !end.ignored;
+        // What a task says that runs once, it says for all hosts, wherever they are.
+        let hearers = if once { (0..self.cursors.len()).collect() } else { vec![host] };
         self.count(&name, host, task, &end);
         for other in &everyone {
             self.before[*other] = self.cursors[*other].clone();
@@ -348,12 +367,12 @@ impl Through {
                     let delegate = self.facts_host(task, &name);
                     match delegate {
                         Some(other) if task.register.is_none() => self.run.set_variables(&other, layer),
-                        _ => everyone.iter().for_each(|other| {
+                        _ => hearers.iter().for_each(|other| {
                             self.run.set_variables(&self.batch.hosts[*other], layer.clone());
                         }),
                     }
                 }
-                Effect::IncludeVars(layer) => everyone.iter().for_each(|other| {
+                Effect::IncludeVars(layer) => hearers.iter().for_each(|other| {
                     self.run.with_host(&self.batch.hosts[*other], |state| {
                         Arc::make_mut(&mut state.included).extend(layer.clone());
                     });
@@ -363,6 +382,7 @@ impl Through {
                     self.join(&self.batch.hosts[*other].clone(), &group, &parents);
                 }),
                 Effect::Meta(word) => leave = Some(word),
+                Effect::Abort(wrong) => self.wrong = Some(wrong),
             }
         }
         let context =
@@ -424,7 +444,12 @@ impl Through {
             everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
         } else {
             for other in everyone {
-                self.include(other, position, &includes);
+                // What is included once is for the host that included it.
+                if other == host {
+                    self.include(other, position, &includes);
+                } else {
+                    self.cursors[other].advance(Ending::Passed);
+                }
             }
         }
     }
@@ -458,7 +483,11 @@ impl Through {
                     tally.ok += 1;
                     tally.changed += 1;
                 }
-                Verdict::Unchanged => tally.ok += 1,
+                Verdict::Unchanged => {
+                    // Everything that is included counts.
+                    let included = |effect: &&Effect| matches!(effect, Effect::Include { .. });
+                    tally.ok += u32::try_from(end.effects.iter().filter(included).count()).unwrap_or(1).max(1);
+                }
             }
         });
     }

@@ -290,10 +290,27 @@ impl Step {
         };
         let flag = |name: &str, default: bool| -> Result<bool, TemplateError> {
             match self.task.keyword(name).filter(|node| !node.is_null()) {
-                Some(node) => template::lazy::value(node, context).map(|value| truthy(&value)),
+                Some(node) => {
+                    let value = template::lazy::value(node, context)?;
+                    if value.as_str().is_some_and(|word| !is_boolean(word)) {
+                        let message = format!(
+                            "Error processing keyword '{name}': The value '{value}' could not be converted to 'bool'."
+                        );
+                        return Err(TemplateError::new(Trouble::Failed, message).at(&node.span));
+                    }
+                    Ok(truthy(&value))
+                }
                 None => Ok(default),
             }
         };
+        // Only a delegated task has it; handlers and roles ask for it.
+        let seen = delegate.as_deref().map(|other| {
+            let known = Value::from_pairs([("inventory_hostname", Value::from(other))]);
+            let all = Value::from_pairs([(other.to_owned(), known)]);
+            scope.over(Layer::from_iter([(Arc::from("ansible_delegated_vars"), Var::Data(all))]))
+        });
+        let seen_context = seen.as_ref().map(template::context);
+        let (scope, context) = (seen.as_ref().unwrap_or(scope), seen_context.as_ref().unwrap_or(context));
         Ok(Turn {
             run: self.run.clone(),
             batch: self.batch.clone(),
@@ -457,6 +474,12 @@ impl Step {
             report: Arc::new(report),
         });
     }
+}
+
+/// Whether a word is one of the names of true and false.
+fn is_boolean(word: &str) -> bool {
+    let words = ["y", "yes", "true", "on", "1", "t", "n", "no", "false", "off", "0", "f", ""];
+    words.contains(&word.to_lowercase().as_str())
 }
 
 /// Why an attempt did not come to its action's end.

@@ -15,6 +15,7 @@ use crate::{
         },
         event::{Event, TaskInfo},
         playbook::{Item, Task},
+        source::Diagnostics,
         state::Run,
         template::{self, TemplateError},
         variables::{Layer, Scope},
@@ -94,6 +95,8 @@ pub enum Effect {
     },
     /// `meta`.
     Meta(String),
+    /// The run ends: what is included is wrong, whatever the play would do about a failure.
+    Abort(Diagnostics),
 }
 
 impl From<Outcome> for Done {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Inventory, VarsKind,
     formats::{self, Source},
+    plugins::{NoTemplates, Templates},
     vars_files::{VarsFolder, load_vars},
 };
 use crate::controller::{
@@ -24,7 +25,17 @@ impl Inventory {
     /// Reads all sources. What is wrong with them is among the diagnostics; the rest is loaded all the same, so that
     /// everything can be reported at once.
     pub fn load(sources: &[String], secrets: &Keyring, diagnostics: &mut Diagnostics) -> Self {
-        let mut inventory = Self::default();
+        Self::load_with(sources, secrets, &NoTemplates, diagnostics)
+    }
+
+    /// The same with plugins, which need templates.
+    pub fn load_with(
+        sources: &[String],
+        secrets: &Keyring,
+        templates: &dyn Templates,
+        diagnostics: &mut Diagnostics,
+    ) -> Self {
+        let mut inventory = Self { merge: templates.merges(), ..Self::default() };
         let mut directories: Vec<PathBuf> = Vec::new();
         for source in sources {
             let path = Path::new(source);
@@ -32,7 +43,7 @@ impl Inventory {
                 formats::host_list::read(source, &mut inventory, diagnostics);
                 continue;
             }
-            read_path(path, 0, &mut inventory, secrets, diagnostics);
+            read_path(path, 0, &mut inventory, (secrets, templates), diagnostics);
             let directory = if path.is_dir() { Some(path) } else { path.parent() };
             let directory = directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
             if !directories.iter().any(|known| known == directory) {
@@ -74,7 +85,13 @@ impl Inventory {
     }
 }
 
-fn read_path(path: &Path, depth: usize, inventory: &mut Inventory, secrets: &Keyring, diagnostics: &mut Diagnostics) {
+fn read_path(
+    path: &Path,
+    depth: usize,
+    inventory: &mut Inventory,
+    with: (&Keyring, &dyn Templates),
+    diagnostics: &mut Diagnostics,
+) {
     if path.is_dir() {
         let Ok(entries) = std::fs::read_dir(path) else {
             diagnostics.push(Diagnostic::bare(format!("cannot list the inventory folder {}", path.display())));
@@ -85,7 +102,7 @@ fn read_path(path: &Path, depth: usize, inventory: &mut Inventory, secrets: &Key
         for name in names {
             let ignored = IGNORED.iter().any(|end| name.ends_with(end));
             if !name.starts_with('.') && !ignored && !RESERVED.contains(&name.as_str()) && depth < MAX_DEPTH {
-                read_path(&path.join(name), depth + 1, inventory, secrets, diagnostics);
+                read_path(&path.join(name), depth + 1, inventory, with, diagnostics);
             }
         }
         return;
@@ -103,7 +120,9 @@ fn read_path(path: &Path, depth: usize, inventory: &mut Inventory, secrets: &Key
         return;
     }
     match SourceFile::from_bytes(path, bytes) {
-        Ok(file) => formats::read(&Source { path, file: &file, secrets }, inventory, diagnostics),
+        Ok(file) => {
+            formats::read(&Source { path, file: &file, secrets: with.0, templates: with.1 }, inventory, diagnostics);
+        }
         Err(finding) => diagnostics.push(finding),
     }
 }

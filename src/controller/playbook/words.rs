@@ -24,6 +24,10 @@ pub(super) const PLAY: &[&str] = &[
     "user",
 ];
 
+/// What an entry of `vars_prompt` may say.
+pub(super) const PROMPT: &[&str] =
+    &["name", "prompt", "default", "private", "confirm", "encrypt", "salt", "salt_size", "unsafe"];
+
 /// What only a block may say.
 pub(super) const BLOCK: &[&str] = &["name", "block", "rescue", "always", "notify"];
 

@@ -280,7 +280,7 @@ impl<'a, 'b> Composer<'a, 'b> {
                     "binary" => {
                         let digits: String = value.split_whitespace().collect();
                         let bytes = BASE64_STANDARD.decode(digits).ok();
-                        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|value| text(&value, marks))
+                        bytes.map(|bytes| text(&String::from_utf8_lossy(&bytes), marks))
                     }
                     _ => return self.unknown_tag(span, tag),
                 };

@@ -22,6 +22,10 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// What to do about it.
     pub hints: Vec<String>,
+    /// Whether it is about something that is not there rather than something that is wrong.
+    pub absence: bool,
+    /// Whether it is about something that was included while the run went on.
+    pub included: bool,
 }
 
 /// Findings collected over a whole run of checks.
@@ -35,7 +39,7 @@ impl Diagnostic {
     /// An error at a place.
     #[must_use]
     pub fn error(span: &Span, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), span: Some(span.clone()), hints: Vec::new() }
+        Self { span: Some(span.clone()), ..Self::bare(message) }
     }
 
     /// A warning at a place.
@@ -47,7 +51,20 @@ impl Diagnostic {
     /// An error without a place.
     #[must_use]
     pub fn bare(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), span: None, hints: Vec::new() }
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            span: None,
+            hints: Vec::new(),
+            absence: false,
+            included: false,
+        }
+    }
+
+    /// An error about a file or role that is not there.
+    #[must_use]
+    pub fn absent(span: &Span, message: impl Into<String>) -> Self {
+        Self { absence: true, ..Self::error(span, message) }
     }
 
     /// The same finding with advice.

@@ -7,6 +7,7 @@ pub mod error;
 pub mod files;
 pub mod filters;
 pub mod hosts;
+pub mod inventories;
 pub mod lazy;
 pub mod lookup;
 pub mod lookups;

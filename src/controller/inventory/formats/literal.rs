@@ -144,7 +144,11 @@ impl Reader<'_> {
             "True" => Shape::Bool(true),
             "False" => Shape::Bool(false),
             "None" => Shape::Null,
-            "u" | "U" | "r" | "R" if rest.starts_with(['\'', '"']) => return self.strings(),
+            "u" | "U" | "r" | "R" | "b" | "B" if rest.starts_with(['\'', '"']) => return self.strings(),
+            "set" if rest.starts_with("()") => {
+                self.rest = &rest[2..];
+                return Some(list(Vec::new()));
+            }
             _ => return None,
         };
         self.rest = rest;
@@ -152,6 +156,11 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Option<Shape> {
+        let plain = |text: &str| Shape::Str(Text { value: text.into(), trusted: true, secret: false });
+        if let Some(rest) = self.rest.strip_prefix("...") {
+            self.rest = rest;
+            return Some(plain("..."));
+        }
         let mut end = 0;
         for (at, c) in self.rest.char_indices() {
             let exponent_sign = matches!(c, '+' | '-')
@@ -185,6 +194,8 @@ impl Reader<'_> {
                 }
                 Shape::Int(digits.parse().ok()?)
             }
+            // A complex number has no form here but its text.
+            _ if digits.strip_suffix('j').is_some_and(|number| number.parse::<f64>().is_ok()) => plain(&digits),
             _ if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') && !digits.contains(['n', 'i']) => {
                 Shape::Float(digits.parse().ok()?)
             }
@@ -199,7 +210,7 @@ impl Reader<'_> {
         let mut value = String::new();
         loop {
             self.skip();
-            let after_prefix = self.rest.trim_start_matches(['u', 'U', 'r', 'R']);
+            let after_prefix = self.rest.trim_start_matches(['u', 'U', 'r', 'R', 'b', 'B']);
             let prefix = &self.rest[..self.rest.len() - after_prefix.len()];
             if prefix.len() > 1 || !after_prefix.starts_with(['\'', '"']) {
                 let text = Text { value: value.into(), trusted: true, secret: false };
@@ -303,6 +314,8 @@ mod tests {
             (".5", "0.5"),
             ("2.5E-1", "0.25"),
             ("True", "true"),
+            ("b'x'", r#""x""#),
+            ("[..., 1j, set()]", r#"["...","1j",[]]"#),
             ("False", "false"),
             ("None", "null"),
             ("5 # five", "5"),

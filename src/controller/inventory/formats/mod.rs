@@ -1,9 +1,10 @@
-//! Catalog of inventory formats: yaml, ini, script, host list. Adding one is a file here and a line in [`read`].
+//! Catalog of inventory formats: yaml, ini, toml, script, host list. Adding one is a file here and a line in [`read`].
 
 pub mod host_list;
 pub mod ini;
 pub mod literal;
 pub mod script;
+pub mod toml;
 pub mod words;
 pub mod yaml;
 
@@ -23,6 +24,8 @@ pub struct Source<'a> {
     pub file: &'a Arc<SourceFile>,
     /// Opens what is sealed in it.
     pub secrets: &'a Keyring,
+    /// Works out templates, for plugins.
+    pub templates: &'a dyn super::plugins::Templates,
 }
 
 /// Reads a file in the format its name tells, or its content where the name tells nothing.
@@ -30,10 +33,7 @@ pub fn read(source: &Source, inventory: &mut Inventory, diagnostics: &mut Diagno
     let extension = source.path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     match extension.as_deref() {
         Some("yml" | "yaml" | "json") => yaml::read(source, inventory, diagnostics),
-        Some("toml") => diagnostics.push(
-            Diagnostic::error(&Span::at(source.file, 0, 0), "inventories in TOML are not supported")
-                .hint("write it as YAML or INI"),
-        ),
+        Some("toml") => toml::read(source, inventory, diagnostics),
         _ if looks_like_yaml(source) => yaml::read(source, inventory, diagnostics),
         _ => ini::read(source, inventory, diagnostics),
     }

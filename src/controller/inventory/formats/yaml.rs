@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Source, named_hosts};
 use crate::controller::{
     inventory::{
-        Inventory,
+        Inventory, plugins,
         vars_files::{named_vars, with_suggestion},
     },
     source::{Diagnostic, Diagnostics, Mapping, Node, Shape, yaml},
@@ -27,11 +27,14 @@ pub fn read(source: &Source, inventory: &mut Inventory, diagnostics: &mut Diagno
         diagnostics.push(Diagnostic::error(&root.span, message).hint("begin with `all:` and `hosts:` below it"));
         return;
     };
-    if let Some((key, _)) = map.entry("plugin") {
-        let message = "this is the configuration of an inventory plugin, which is not supported";
-        diagnostics.push(Diagnostic::error(&key.span, message).hint("use an executable script that prints JSON"));
-        return;
+    if let Some(name) = map.get("plugin") {
+        return plugins::read(name, map, source.templates, inventory, diagnostics);
     }
+    add_groups(source, map, inventory, diagnostics);
+}
+
+/// Adds the groups of a mapping.
+pub(super) fn add_groups(source: &Source, map: &Mapping, inventory: &mut Inventory, diagnostics: &mut Diagnostics) {
     Reader { path: source.path, inventory, diagnostics }.groups(map);
 }
 
@@ -72,7 +75,13 @@ impl Reader<'_> {
             match key.as_str() {
                 Some("vars") => {
                     for (name, value) in named_vars(value, self.diagnostics) {
-                        self.inventory.groups[index].set(&name, value);
+                        let merge = self.inventory.merge;
+                        let group = &mut self.inventory.groups[index];
+                        let value = match group.vars.get(&name) {
+                            Some(known) if merge => known.merged(&value),
+                            _ => value,
+                        };
+                        group.set(&name, value);
                     }
                 }
                 Some("hosts") => self.hosts(index, value),
@@ -107,9 +116,15 @@ impl Reader<'_> {
                     let vars = named_vars(value, self.diagnostics);
                     for index in indexes {
                         self.inventory.add_host_to_group(index, group);
-                        self.inventory.hosts[index]
-                            .vars
-                            .extend(vars.iter().map(|(name, value)| (name.clone(), value.clone())));
+                        let merge = self.inventory.merge;
+                        let known = &mut self.inventory.hosts[index].vars;
+                        for (name, value) in &vars {
+                            let value = match known.get(name) {
+                                Some(known) if merge => known.merged(value),
+                                _ => value.clone(),
+                            };
+                            known.insert(name.clone(), value);
+                        }
                     }
                 }
                 Err(finding) => self.diagnostics.push(finding),

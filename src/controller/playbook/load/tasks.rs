@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{Items, Loader, error, expected_list, known_words};
@@ -15,7 +15,7 @@ use crate::{
             keywords::{ADDED, INHERITED, innermost},
             words,
         },
-        source::{Diagnostics, Mapping, Node, Shape, Span, suggest::suggest, yaml},
+        source::{Diagnostic, Diagnostics, Mapping, Node, Shape, Span, suggest::suggest, yaml},
     },
     remote::modules::short_name,
 };
@@ -27,15 +27,29 @@ pub struct Surroundings {
     pub levels: Vec<Arc<Keywords>>,
     /// Folder of the file.
     pub folder: PathBuf,
+    /// Folder of the playbook.
+    pub base: PathBuf,
     /// The role, inside one.
     pub role: Option<Arc<Role>>,
     /// Whether these are handlers.
     pub handler: bool,
     /// Whether the playbook deals with failures itself, so that wrong options are for the task to fail with.
     pub tolerant: bool,
+    /// Handlers of roles that are imported here; they count for the whole play.
+    pub handlers: Arc<Mutex<Items>>,
 }
 
 impl Surroundings {
+    pub(super) fn add_handlers(&self, more: Items) {
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner).extend(more);
+    }
+
+    /// Takes the handlers of imported roles out.
+    #[must_use]
+    pub fn take_handlers(&self) -> Items {
+        std::mem::take(&mut self.handlers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The same surroundings with one more level.
     #[must_use]
     pub fn with(&self, keywords: Arc<Keywords>) -> Self {
@@ -103,8 +117,16 @@ impl Loader {
             Ok(arguments) => arguments,
             Err((message, span)) => return diagnostics.push(error(&span, message)),
         };
-        check::keywords(map, diagnostics);
         let own = Arc::new(Keywords::of(map));
+        if !around.tolerant {
+            check::keywords(map, diagnostics);
+        }
+        if matches!(module.as_str(), "import_role" | "include_role") {
+            Self::role_words(&arguments, diagnostics);
+        }
+        if module == "include_tasks" && !Self::names_file(node, &arguments, diagnostics) {
+            return;
+        }
         match module.as_str() {
             "import_tasks" => return self.import_tasks(&arguments, map, &own, node, around, items, diagnostics),
             "import_role" => return self.import_role(&arguments, &own, node, around, items, diagnostics),
@@ -176,6 +198,25 @@ impl Loader {
         Some((short_name(word).to_owned(), key.span.clone(), value.clone()))
     }
 
+    /// Whether an `include_tasks` says which file, and nothing it cannot say.
+    fn names_file(node: &Node, arguments: &Arguments, diagnostics: &mut Diagnostics) -> bool {
+        let stray = arguments
+            .options
+            .iter()
+            .find(|(key, _)| key.as_str().is_some_and(|name| !matches!(name, "file" | "apply" | "_raw_params")));
+        if let Some((key, _)) = stray {
+            let message = format!("include_tasks has no option `{}`", key.as_str().unwrap_or_default());
+            diagnostics.push(error(&key.span, message));
+            return false;
+        }
+        let file = arguments.free_form.as_ref().or_else(|| arguments.get("file")).filter(|node| !node.is_null());
+        if file.is_none() && arguments.template.is_none() {
+            diagnostics.push(error(&node.span, "include_tasks does not say which file"));
+            return false;
+        }
+        true
+    }
+
     #[expect(clippy::too_many_arguments, reason = "one call site; a struct would only rename them")]
     fn import_tasks(
         &self,
@@ -191,14 +232,16 @@ impl Loader {
             diagnostics.push(error(&key.span, "import_tasks cannot be looped over").hint("use include_tasks"));
             return;
         }
-        let Some(file) = arguments.free_form.as_ref().or_else(|| arguments.get("file")) else {
+        let unknown = arguments.options.iter().find(|(key, _)| key.as_str() != Some("file"));
+        if let Some((key, _)) = unknown {
+            let message = format!("import_tasks has no option `{}`", key.as_str().unwrap_or_default());
+            return diagnostics.push(error(&key.span, message));
+        }
+        let file = arguments.free_form.as_ref().or_else(|| arguments.get("file")).filter(|node| !node.is_null());
+        let Some(file) = file else {
             return diagnostics.push(error(&node.span, "import_tasks does not say which file"));
         };
-        let mut vars = super::super::role::layer(None);
-        for level in around.levels.iter().chain([own]) {
-            vars.extend(super::super::role::layer(level.vars.as_ref()));
-        }
-        let scope = self.scope.over(vars);
+        let scope = self.scope_of(&around.with(own.clone()).levels);
         let name = match crate::controller::template::render(file, &scope) {
             Ok(name) => name.to_string(),
             Err(problem) => {
@@ -209,7 +252,7 @@ impl Loader {
         };
         match find_task_file(&name, &around.folder, around.role.as_deref()) {
             Some(path) => items.extend(self.task_file(&path, &around.with(own.clone()), diagnostics)),
-            None => diagnostics.push(error(&file.span, format!("there is no task file {name}"))),
+            None => diagnostics.push(Diagnostic::absent(&file.span, format!("there is no task file {name}"))),
         }
     }
 }
@@ -224,7 +267,8 @@ fn tolerated(task: &Task) -> bool {
 #[must_use]
 pub fn find_task_file(name: &str, folder: &Path, role: Option<&Role>) -> Option<PathBuf> {
     let in_role = role.map(|role| role.path.join("tasks").join(name));
-    [Some(folder.join(name)), in_role, Some(folder.join("tasks").join(name))]
+    let beside_role = role.map(|role| role.path.join(name));
+    [Some(folder.join(name)), in_role, beside_role, Some(folder.join("tasks").join(name))]
         .into_iter()
         .flatten()
         .find(|path| path.is_file())
