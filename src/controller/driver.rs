@@ -25,6 +25,7 @@ use crate::remote::{OptionSpec, modules};
 mod batch;
 mod handlers;
 mod list;
+mod prompts;
 mod serial;
 
 pub use list::{ListedPlay, list};
@@ -83,7 +84,7 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
             break;
         }
         enter(&run, &playbook.path);
-        match carry_out(&run, play).await {
+        match carry_out(&run, play, &*ask).await {
             Ok(last) => stop = last,
             Err(diagnostics) => {
                 reach::close(run.all_links(), run.settings.no_cache).await;
@@ -111,7 +112,7 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
         extra_vars.extend(layer(Some(mapping)));
     }
     let extra_vars = Arc::new(extra_vars);
-    let templates = template::inventories::Inventories { vars: (*extra_vars).clone() };
+    let templates = template::inventories::Inventories { vars: (*extra_vars).clone(), merge: settings.merge_hashes };
     let inventory = Inventory::load_with(&settings.inventory, &settings.keyring, &templates, &mut diagnostics);
     let loader = Loader {
         keyring: settings.keyring.clone(),
@@ -259,7 +260,7 @@ fn hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
 }
 
 /// One play. Gives whether the run stops behind it.
-async fn carry_out(run: &Arc<Run>, play: &Arc<Play>) -> Result<bool, Diagnostics> {
+async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bool, Diagnostics> {
     let hosts = hosts(run, play)?;
     let scope = run.loader.scope.over(layer(play.keywords.vars.as_ref()));
     let name = play.title();
@@ -268,21 +269,12 @@ async fn carry_out(run: &Arc<Run>, play: &Arc<Play>) -> Result<bool, Diagnostics
         run.events.emit(Event::NoHosts { name });
         return Ok(false);
     }
-    if play.get("vars_prompt").is_some_and(|node| !node.is_null()) {
-        let missing = serial::unprompted(play, &run.extra_vars);
-        if !missing.is_empty() {
-            let span = play.get("vars_prompt").map_or(&play.span, |node| &node.span);
-            let message = format!("this play asks for {}; a run does not ask", missing.join(", "));
-            let diagnostic = Diagnostic::error(span, message).hint("give a value with -e, or a default in vars_prompt");
-            return Err(Diagnostics { found: vec![diagnostic] });
-        }
-    }
+    let prompted = prompts::ask(run, play, &scope, ask)?;
     let context = template::context(&scope);
     let gather = match play.get("gather_facts") {
         Some(node) if !node.is_null() => template::lazy::value(node, &context).is_ok_and(|value| reach::truthy(&value)),
         _ => run.settings.gather != Gather::Explicit,
     };
-    let prompted = serial::prompted(play, &run.extra_vars);
     let play_run = Arc::new(PlayRun::new(play.clone(), name, hosts.clone(), gather, prompted));
     let batches = serial::batches(play, &hosts, &context)?;
     for batch in batches {

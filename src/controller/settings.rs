@@ -62,6 +62,8 @@ pub struct Settings {
     pub flush_cache: bool,
     /// Leave no helper behind on the hosts.
     pub no_cache: bool,
+    /// `hash_behaviour = merge`: mappings of several levels are merged.
+    pub merge_hashes: bool,
     /// Folders with roles.
     pub roles_path: Vec<PathBuf>,
     /// Folders with `ansible_collections`.

@@ -55,7 +55,7 @@ pub async fn run(turn: &Turn) -> Done {
             let name = node.as_str().map_or_else(|| node.to_json().to_string(), str::to_owned);
             let shown = match variable(turn, node) {
                 Ok(value) => value,
-                Err(error) if error.is_undefined() => json!("VARIABLE IS NOT DEFINED!"),
+                Err(error) if error.is_undefined() => json!(format!("<< error 1 - {} >>", error.message)),
                 Err(error) if error.kind == template::error::Trouble::Unknown => {
                     return Outcome::new(Verdict::Unknown(error.message)).into();
                 }

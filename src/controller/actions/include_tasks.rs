@@ -69,10 +69,9 @@ pub(super) fn surroundings(turn: &Turn) -> Surroundings {
     let mut levels = task.levels.clone();
     levels.pop();
     let own = task.own();
-    // Conditions and tags of an include are about the include itself.
-    let mut passed = own.clone();
-    passed.when = None;
-    passed.tags = None;
+    // All an include says but its variables is about the include itself.
+    let mut passed = Keywords::default();
+    passed.vars.clone_from(&own.vars);
     if let Some(item) = loop_variables(turn) {
         levels.push(Arc::new(item));
     }
@@ -131,6 +130,8 @@ fn data(variable: &crate::controller::variables::Var) -> minijinja::Value {
 pub(super) fn problems(diagnostics: Diagnostics) -> Option<Done> {
     let first = diagnostics.found.iter().find(|found| found.severity == Severity::Error)?;
     let absent = first.absence;
+    let mut diagnostics = diagnostics;
+    diagnostics.found.iter_mut().for_each(|found| found.included = true);
     let outcome = Outcome::new(Verdict::Failed(failure(&diagnostics)));
     Some(if absent { outcome.into() } else { Done::with(outcome, Effect::Abort(diagnostics)) })
 }

@@ -65,6 +65,16 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
+    let mut done = read(turn);
+    if let Verdict::Failed(failure) = &done.outcome.verdict {
+        let message = failure.message.clone();
+        done.outcome.result.insert("message".to_owned(), json!(message));
+        done.outcome.result.entry("ansible_included_var_files").or_insert_with(|| json!([]));
+    }
+    done
+}
+
+fn read(turn: &Turn) -> Done {
     let files = match (turn.text("file").or_else(|| turn.text("_raw_params")), turn.text("dir")) {
         (Some(file), _) => match turn.find_file("vars", &file) {
             Ok(path) => vec![path],
@@ -77,7 +87,7 @@ pub async fn run(turn: &Turn) -> Done {
             },
             Err(failure) => return Outcome::new(Verdict::Failed(failure)).into(),
         },
-        (None, None) => return Done::failed("include_vars does not say which file"),
+        (None, None) => return Done::failed("Could not find file: include_vars does not say which"),
     };
     let mut variables = Layer::new();
     let mut diagnostics = Diagnostics::default();
@@ -90,6 +100,14 @@ pub async fn run(turn: &Turn) -> Done {
     }
     if diagnostics.has_errors() {
         return Outcome::new(Verdict::Failed(super::include_tasks::failure(&diagnostics))).into();
+    }
+    if turn.text("hash_behaviour").map_or(turn.run.settings.merge_hashes, |word| word == "merge") && turn.text("name").is_none() {
+        for (name, value) in &mut variables {
+            let known = turn.scope.get(name).map(Var::to_node);
+            if let (Some(known), Var::Node(node)) = (known, &*value) {
+                *value = Var::Node(known.merged(node));
+            }
+        }
     }
     let mut facts: Map = variables.iter().map(|(name, value)| (name.to_string(), as_json(value))).collect();
     if let Some(name) = turn.text("name") {

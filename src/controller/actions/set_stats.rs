@@ -26,9 +26,9 @@ options! {
         /// The values.
         data: Map,
         /// Keep them for each host instead of for the run.
-        per_host: bool = false,
+        per_host: Option<Json>,
         /// Add numbers, lists and mappings to what was kept before.
-        aggregate: bool = true,
+        aggregate: Option<Json>,
     }
 }
 
@@ -45,7 +45,7 @@ pub fn spec() -> Vec<OptionSpec> {
 pub async fn run(turn: &Turn) -> Done {
     let data = match turn.options.get("data").map(template::to_json).transpose() {
         Ok(Some(Json::Object(data))) => data,
-        Ok(_) => return Done::failed("the 'data' option needs to be a dictionary/hash"),
+        Ok(_) => return Done::failed("The 'data' option needs to be a dictionary/hash"),
         Err(error) => return Done::failed(error.message),
     };
     let per_host = turn.flag("per_host", false);

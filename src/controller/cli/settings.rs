@@ -135,6 +135,7 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
             || ROLES.iter().map(|path| PathBuf::from(expand_home(path))).collect(),
             |setting| setting.paths(':'),
         ),
+        merge_hashes: text(&["ANSIBLE_HASH_BEHAVIOUR"], "defaults", "hash_behaviour").as_deref() == Some("merge"),
         collections_path: get(
             &["ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_COLLECTIONS_PATHS"],
             "defaults",

@@ -60,7 +60,7 @@ pub fn of_host(run: &Arc<Run>, batch: &Batch, host: &str) -> Layers {
 
 /// What a host sees outside any play: inventory, facts, what was set, the command line.
 pub fn of_inventory(run: &Arc<Run>, host: &str) -> Layers {
-    let mut layers = Layers::default();
+    let mut layers = Layers::merging(run.settings.merge_hashes);
     let inventory = run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let groups = inventory.groups_of(host);

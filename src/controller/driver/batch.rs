@@ -122,7 +122,7 @@ struct Through {
     start_at: Option<String>,
     /// Which use of a role, by its address, has run on a host; by host and what tells roles apart.
     ran: HashMap<(usize, String), usize>,
-    /// What makes going on senseless, such as what is wrong with what was included.
+    /// What is wrong with what was included.
     wrong: Option<Diagnostics>,
 }
 
@@ -344,6 +344,8 @@ impl Through {
             vec![host]
         };
         let failed = matches!(end.outcome.verdict, Verdict::Failed(_)) && !end.ignored;
+        // What a task says that runs once, it says for all hosts, wherever they are.
+        let hearers = if once { (0..self.cursors.len()).collect() } else { vec![host] };
         self.count(&name, host, task, &end);
         for other in &everyone {
             self.before[*other] = self.cursors[*other].clone();
@@ -362,12 +364,12 @@ impl Through {
                     let delegate = self.facts_host(task, &name);
                     match delegate {
                         Some(other) if task.register.is_none() => self.run.set_variables(&other, layer),
-                        _ => everyone.iter().for_each(|other| {
+                        _ => hearers.iter().for_each(|other| {
                             self.run.set_variables(&self.batch.hosts[*other], layer.clone());
                         }),
                     }
                 }
-                Effect::IncludeVars(layer) => everyone.iter().for_each(|other| {
+                Effect::IncludeVars(layer) => hearers.iter().for_each(|other| {
                     self.run.with_host(&self.batch.hosts[*other], |state| {
                         Arc::make_mut(&mut state.included).extend(layer.clone());
                     });
@@ -478,7 +480,11 @@ impl Through {
                     tally.ok += 1;
                     tally.changed += 1;
                 }
-                Verdict::Unchanged => tally.ok += 1,
+                Verdict::Unchanged => {
+                    // Everything that is included counts.
+                    let included = |effect: &&Effect| matches!(effect, Effect::Include { .. });
+                    tally.ok += u32::try_from(end.effects.iter().filter(included).count()).unwrap_or(1).max(1);
+                }
             }
         });
     }

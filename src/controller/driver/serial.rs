@@ -1,6 +1,4 @@
-//! `serial` and `order`: which hosts do a play together; and what `vars_prompt` comes to without asking.
-
-use std::sync::Arc;
+//! `serial` and `order`: which hosts do a play together.
 
 use minijinja::Value;
 
@@ -8,7 +6,6 @@ use crate::controller::{
     playbook::Play,
     source::{Diagnostic, Diagnostics, Node, Shape},
     template,
-    variables::{Layer, Var},
 };
 
 /// Divides hosts into batches. Source: Ansible's `serial`: a number, a percentage, or a list of them of which the last repeats.
@@ -102,30 +99,6 @@ fn ordered(play: &Play, hosts: &[String], context: &Value) -> Result<Vec<String>
         }
     }
     Ok(hosts)
-}
-
-fn prompts(play: &Play) -> impl Iterator<Item = (&str, Option<&Node>)> {
-    let list = play.get("vars_prompt").and_then(Node::as_list).unwrap_or_default();
-    list.iter().filter_map(|entry| {
-        let map = entry.as_map()?;
-        Some((map.get("name")?.as_str()?, map.get("default")))
-    })
-}
-
-/// Names that `vars_prompt` asks for and nothing answers.
-pub(super) fn unprompted(play: &Play, extra: &Layer) -> Vec<String> {
-    prompts(play)
-        .filter(|(name, default)| default.is_none() && !extra.contains_key(*name))
-        .map(|(name, _)| name.to_owned())
-        .collect()
-}
-
-/// What `vars_prompt` comes to: defaults, where the command line says nothing.
-pub(super) fn prompted(play: &Play, extra: &Layer) -> Layer {
-    prompts(play)
-        .filter(|(name, _)| !extra.contains_key(*name))
-        .filter_map(|(name, default)| Some((Arc::from(name), Var::Node(default?.clone()))))
-        .collect()
 }
 
 #[cfg(test)]

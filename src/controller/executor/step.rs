@@ -297,7 +297,7 @@ impl Step {
                     let value = template::lazy::value(node, context)?;
                     if value.as_str().is_some_and(|word| !is_boolean(word)) {
                         let message = format!(
-                            "the field '{name}' has an invalid value ({value}), and could not be converted to bool"
+                            "Error processing keyword '{name}': The value '{value}' could not be converted to 'bool'."
                         );
                         return Err(TemplateError::new(Trouble::Failed, message).at(&node.span));
                     }

@@ -34,13 +34,15 @@ pub struct Inventory {
     pub hosts: IndexMap<HostName, Host>,
     /// By name; `all` and `ungrouped` are always there.
     pub groups: IndexMap<Name, Group>,
+    /// Whether mappings that several sources give are merged.
+    pub merge: bool,
     implicit: IndexMap<HostName, Host>,
 }
 
 impl Default for Inventory {
     fn default() -> Self {
         let implicit = LOCALHOST.iter().map(|name| ((*name).into(), Host::localhost(name))).collect();
-        let mut inventory = Self { hosts: IndexMap::new(), groups: IndexMap::new(), implicit };
+        let mut inventory = Self { hosts: IndexMap::new(), groups: IndexMap::new(), merge: false, implicit };
         let span = Span::synthetic("built in", "");
         let all = inventory.add_group(ALL, &span);
         let ungrouped = inventory.add_group(UNGROUPED, &span);
@@ -129,6 +131,15 @@ impl Inventory {
             let name: Name = name.into();
             self.hosts.insert_full(name.clone(), Host::new(name, span.clone())).0
         })
+    }
+
+    /// The index of a host; one that is there without being named is taken up as if it were.
+    pub fn adopt(&mut self, name: &str) -> Option<usize> {
+        if let Some(index) = self.hosts.get_index_of(name) {
+            return Some(index);
+        }
+        let host = self.implicit.get(name)?.clone();
+        Some(self.hosts.insert_full(name.into(), host).0)
     }
 
     /// Puts a host into a group, both by index. Whether it was not there before.

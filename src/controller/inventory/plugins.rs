@@ -17,6 +17,11 @@ pub trait Templates {
     /// Why it cannot be.
     fn render(&self, node: &Node, vars: &Vars) -> Result<Json, String>;
 
+    /// Whether mappings that several sources give are merged.
+    fn merges(&self) -> bool {
+        false
+    }
+
     /// The value of an expression.
     ///
     /// # Errors

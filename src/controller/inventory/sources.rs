@@ -35,7 +35,7 @@ impl Inventory {
         templates: &dyn Templates,
         diagnostics: &mut Diagnostics,
     ) -> Self {
-        let mut inventory = Self::default();
+        let mut inventory = Self { merge: templates.merges(), ..Self::default() };
         let mut directories: Vec<PathBuf> = Vec::new();
         for source in sources {
             let path = Path::new(source);
@@ -121,7 +121,7 @@ fn read_path(
     }
     match SourceFile::from_bytes(path, bytes) {
         Ok(file) => {
-            formats::read(&Source { path, file: &file, secrets: with.0, templates: with.1 }, inventory, diagnostics)
+            formats::read(&Source { path, file: &file, secrets: with.0, templates: with.1 }, inventory, diagnostics);
         }
         Err(finding) => diagnostics.push(finding),
     }

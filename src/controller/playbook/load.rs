@@ -125,7 +125,7 @@ impl Loader {
         let keywords = Arc::new(Keywords::of(map));
         let mut levels = imported.to_vec();
         levels.push(keywords.clone());
-        self.play_words(node, map, hosts, diagnostics);
+        Self::play_words(node, map, hosts, diagnostics);
         let around = Surroundings {
             levels,
             folder: folder.to_owned(),
@@ -163,14 +163,14 @@ impl Loader {
     }
 
     /// What is wrong with the words of a play besides their names.
-    fn play_words(&self, node: &Node, map: &Mapping, hosts: &Node, diagnostics: &mut Diagnostics) {
+    fn play_words(node: &Node, map: &Mapping, hosts: &Node, diagnostics: &mut Diagnostics) {
         let empty = |node: &Node| match &node.shape {
             Shape::Null => true,
             Shape::Str(text) => text.value.is_empty(),
             Shape::List(items) => items.is_empty(),
             _ => false,
         };
-        let nameless = |items: &[Node]| items.iter().any(|item| empty(item));
+        let nameless = |items: &[Node]| items.iter().any(empty);
         if empty(hosts) || hosts.as_list().is_some_and(nameless) {
             diagnostics
                 .push(Diagnostic::error(&hosts.span, "`hosts` names no host").hint("say `all`, a group or a host"));

@@ -22,8 +22,10 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// What to do about it.
     pub hints: Vec<String>,
-    /// Whether it is about something that is not there, or that only shows on the way, rather than something written wrong.
+    /// Whether it is about something that is not there rather than something that is wrong.
     pub absence: bool,
+    /// Whether it is about something that was included while the run went on.
+    pub included: bool,
 }
 
 /// Findings collected over a whole run of checks.
@@ -49,7 +51,14 @@ impl Diagnostic {
     /// An error without a place.
     #[must_use]
     pub fn bare(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), span: None, hints: Vec::new(), absence: false }
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            span: None,
+            hints: Vec::new(),
+            absence: false,
+            included: false,
+        }
     }
 
     /// An error about a file or role that is not there.

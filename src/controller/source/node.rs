@@ -84,6 +84,21 @@ impl Node {
         }
     }
 
+    /// This mapping with another over it, mappings inside merged too; anything else gives way to what is over it.
+    #[must_use]
+    pub fn merged(&self, over: &Self) -> Self {
+        let (Some(under), Some(upper)) = (self.as_map(), over.as_map()) else { return over.clone() };
+        let mut entries = under.entries.clone();
+        for (key, value) in &upper.entries {
+            let known = entries.iter_mut().find(|(known, _)| known.to_json() == key.to_json());
+            match known {
+                Some((_, known)) => *known = known.merged(value),
+                None => entries.push((key.clone(), value.clone())),
+            }
+        }
+        Self { span: over.span.clone(), shape: Shape::Map(Arc::new(Mapping { entries })) }
+    }
+
     /// Whether there is nothing.
     #[must_use]
     pub const fn is_null(&self) -> bool {

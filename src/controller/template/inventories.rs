@@ -15,6 +15,8 @@ use crate::{
 pub struct Inventories {
     /// What all of them may use: the command line's variables.
     pub vars: Layer,
+    /// Whether mappings that several sources give are merged.
+    pub merge: bool,
 }
 
 impl Inventories {
@@ -25,6 +27,10 @@ impl Inventories {
 }
 
 impl Templates for Inventories {
+    fn merges(&self) -> bool {
+        self.merge
+    }
+
     fn render(&self, node: &Node, vars: &Vars) -> Result<Json, String> {
         let value = lazy::value(node, &self.context(vars)).and_then(|value| resolve(&value));
         value.and_then(|value| to_json(&value)).map_err(|error| error.message)

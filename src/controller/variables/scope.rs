@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use minijinja::Value;
 
-use crate::controller::source::Node;
+use crate::controller::source::{Node, Span, composer::Marks};
 
 /// A variable: as it was written and still to be templated, or data that never is.
 #[derive(Clone, Debug)]
@@ -62,6 +62,28 @@ impl Scope {
 }
 
 impl Var {
+    /// The variable as something written; data in it is no template.
+    #[must_use]
+    pub fn to_node(&self) -> Node {
+        match self {
+            Self::Node(node) => node.clone(),
+            Self::Data(value) => {
+                let json = serde_json::to_value(value).unwrap_or_default();
+                let marks = Marks { trusted: false, secret: false };
+                Node::from_json(&json, &Span::synthetic("data", ""), marks)
+            }
+        }
+    }
+
+    /// Whether it is a mapping.
+    #[must_use]
+    pub fn is_map(&self) -> bool {
+        match self {
+            Self::Node(node) => node.as_map().is_some(),
+            Self::Data(value) => value.kind() == minijinja::value::ValueKind::Map,
+        }
+    }
+
     /// Data from anything that is a template value.
     pub fn data(value: impl Into<Value>) -> Self {
         Self::Data(value.into())

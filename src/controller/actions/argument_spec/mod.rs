@@ -211,7 +211,7 @@ impl Level<'_> {
         self.groups(
             "required_one_of",
             |names| {
-                let wrong = !names.iter().any(|name| has(&name));
+                let wrong = !names.iter().any(has);
                 wrong.then(|| format!("one of the following is required: {}{inside}", names.join(", ")))
             },
             errors,

@@ -79,8 +79,10 @@ impl Through {
             "refresh_inventory" => {
                 let mut diagnostics = Diagnostics::default();
                 let settings = &self.run.settings;
-                let vars = (*self.run.extra_vars).clone();
-                let templates = template::inventories::Inventories { vars };
+                let templates = crate::controller::template::inventories::Inventories {
+                    vars: (*self.run.extra_vars).clone(),
+                    merge: settings.merge_hashes,
+                };
                 let sources = &settings.inventory;
                 let fresh = Inventory::load_with(sources, &settings.keyring, &templates, &mut diagnostics);
                 if !diagnostics.has_errors() {
@@ -123,7 +125,7 @@ impl Through {
         let span = Span::synthetic("group_by", group);
         let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
         let index = inventory.add_group(group, &span);
-        let Some(host) = inventory.hosts.get_index_of(host) else { return };
+        let Some(host) = inventory.adopt(host) else { return };
         inventory.add_host_to_group(host, index);
         for parent in parents {
             let parent = inventory.add_group(parent, &span);

@@ -75,7 +75,13 @@ impl Reader<'_> {
             match key.as_str() {
                 Some("vars") => {
                     for (name, value) in named_vars(value, self.diagnostics) {
-                        self.inventory.groups[index].set(&name, value);
+                        let merge = self.inventory.merge;
+                        let group = &mut self.inventory.groups[index];
+                        let value = match group.vars.get(&name) {
+                            Some(known) if merge => known.merged(&value),
+                            _ => value,
+                        };
+                        group.set(&name, value);
                     }
                 }
                 Some("hosts") => self.hosts(index, value),
@@ -110,9 +116,15 @@ impl Reader<'_> {
                     let vars = named_vars(value, self.diagnostics);
                     for index in indexes {
                         self.inventory.add_host_to_group(index, group);
-                        self.inventory.hosts[index]
-                            .vars
-                            .extend(vars.iter().map(|(name, value)| (name.clone(), value.clone())));
+                        let merge = self.inventory.merge;
+                        let known = &mut self.inventory.hosts[index].vars;
+                        for (name, value) in &vars {
+                            let value = match known.get(name) {
+                                Some(known) if merge => known.merged(value),
+                                _ => value.clone(),
+                            };
+                            known.insert(name.clone(), value);
+                        }
                     }
                 }
                 Err(finding) => self.diagnostics.push(finding),

@@ -25,12 +25,11 @@ pub(super) fn read(map: &Mapping, templates: &dyn Templates, inventory: &mut Inv
     let hosts_map = hosts.as_map().ok_or_else(|| wrong(hosts, "`hosts` of a generator has `name` and `parents`"))?;
     let name = hosts_map.get("name").ok_or_else(|| wrong(hosts, "the hosts of a generator have no name"))?;
     let mut combinations: Vec<Vars> = vec![Vars::new()];
-    for (layer, key, values) in layers.as_map().ok_or_else(|| wrong(layers, "`layers` is a mapping of lists"))?.iter() {
+    for (layer, _, values) in layers.as_map().ok_or_else(|| wrong(layers, "`layers` is a mapping of lists"))?.iter() {
         let values = values.as_list().ok_or_else(|| wrong(values, "a layer is a list of values"))?;
         if combinations.len().saturating_mul(values.len()) > HOSTS_MAX {
             return Err(wrong(layers_key, "these layers have too many combinations"));
         }
-        let _ = key;
         combinations = combinations
             .iter()
             .flat_map(|known| {

@@ -53,7 +53,7 @@ pub(super) fn task(role: &Arc<Role>, entry: &str, given: &Layer, span: &Span, ar
         title.push_str(short);
     }
     let mut own = Keywords::default();
-    own.tags = Some(plain("always"));
+    own.tags.replace(plain("always"));
     let mut levels = around.levels.clone();
     levels.push(Arc::new(own));
     Some(Item::Task(Arc::new(Task {
