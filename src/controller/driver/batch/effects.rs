@@ -9,7 +9,6 @@ use crate::controller::{
     playbook::Item,
     scheduler::{Cursor, Ending, Position},
     source::{Diagnostic, Diagnostics, Node, Span, composer::Marks},
-    template,
 };
 
 impl Through {
