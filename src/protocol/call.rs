@@ -31,6 +31,17 @@ pub struct Call {
     pub environment: IndexMap<String, String>,
     /// Content of this call that travels in the same frame, in the order of the frame's body.
     pub inline: Vec<Blob>,
+    /// Do it in the background: the answer only tells that it was started.
+    pub background: Option<Background>,
+}
+
+/// How a call runs that nobody waits for (Ansible's `async`).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Background {
+    /// Seconds after which it is ended.
+    pub seconds: u64,
+    /// Folder of the files that tell what became of it; `~` is expanded on the host.
+    pub folder: String,
 }
 
 /// Content that lives on the controller, named by what it is.

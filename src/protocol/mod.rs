@@ -5,7 +5,7 @@ pub mod change;
 pub mod frame;
 pub mod outcome;
 
-pub use call::{Blob, Call, FromHost, Ready, ToHost};
+pub use call::{Background, Blob, Call, FromHost, Ready, ToHost};
 pub use change::{Attributes, Change, Content, Effect, HttpRequest, Run};
 pub use outcome::{Diff, Failure, Outcome, Verdict};
 

@@ -187,7 +187,7 @@ fn expand(entry: &Entry, options: &Map, system: &dyn System, call: &Call) -> Map
     expanded
 }
 
-fn home_of(system: &dyn System, user: Option<&str>) -> Option<String> {
+pub(super) fn home_of(system: &dyn System, user: Option<&str>) -> Option<String> {
     let passwd = system.read(std::path::Path::new("/etc/passwd")).ok()?;
     let passwd = String::from_utf8_lossy(&passwd);
     let uid = system.uid().to_string();

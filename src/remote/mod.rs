@@ -3,6 +3,7 @@
 pub mod docker;
 pub mod execute;
 pub mod facts;
+pub mod job;
 pub mod machine;
 pub mod modules;
 pub mod options;

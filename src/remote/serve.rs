@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     execute::execute,
+    job,
     machine::{apply::Blobs, hex, overlay::Overlay, system::System},
 };
 use crate::protocol::{
@@ -30,15 +31,13 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
     while let Some((request, body)) = wire.next()? {
         match request {
             ToHost::Call(call) => {
-                let mut inline = HashMap::new();
-                let mut rest = body.as_slice();
-                for blob in &call.inline {
-                    let length = usize::try_from(blob.size).unwrap_or(usize::MAX).min(rest.len());
-                    let (content, behind) = rest.split_at(length);
-                    inline.insert(blob.sha256.clone(), content.to_vec());
-                    rest = behind;
-                }
                 let id = call.id;
+                if let Some(background) = &call.background {
+                    let outcome = job::start(system, &call, background, &body);
+                    wire.send(&FromHost::Done { id, outcome }, &[])?;
+                    continue;
+                }
+                let inline = job::inline(&call, &body);
                 let wire_cell = std::cell::RefCell::new(&mut wire);
                 let mut blobs = FromController { wire: &wire_cell, call: id, inline };
                 let mut progress = |text: &str, amount: Option<(u64, u64)>| {

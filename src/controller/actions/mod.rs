@@ -50,6 +50,7 @@ macro_rules! catalog {
 catalog! {
     add_host: "add_host";
     assert: "assert";
+    async_status: "async_status";
     copy: "copy";
     debug: "debug";
     fail: "fail";

@@ -1,6 +1,6 @@
 //! `deployer run`: brings hosts to the state that playbooks describe.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -11,6 +11,7 @@ use super::{
     settings,
 };
 use crate::controller::{
+    connection,
     report::{Format, Screen, Sink, renderer, trace},
     source::Diagnostic,
 };
@@ -173,6 +174,9 @@ pub struct Run {
     pub output: Format,
 }
 
+/// How long the end of an interrupted run waits for what it has started to end: longer than that may take.
+const ENDING_LIMIT: Duration = Duration::from_secs(8);
+
 impl Run {
     /// Whether plays are only looked at.
     #[must_use]
@@ -231,6 +235,11 @@ impl Run {
             Some(Ok(_)) => Exit::Ok,
             Some(Err(diagnostics)) => context.stop(Problem::Unfit(diagnostics)),
             None => {
+                tokio::select! {
+                    _ = tokio::time::timeout(ENDING_LIMIT, connection::ended()) => {}
+                    // Who asks a second time does not want to wait.
+                    () = super::interrupt::wait() => {}
+                }
                 context.complain(
                     "Interrupted. The task that was running may be half done; run the same command again to go on.",
                 );

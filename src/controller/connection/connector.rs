@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::process::Ending;
 use super::ssh::{first_contact::Unknown, keyring::Keyring};
 use super::{Ask, ConnectError, Endpoint, Kind, Process, Stream, Target, local, ssh};
 
@@ -57,7 +58,7 @@ impl Connection {
     /// When the connection is gone or the host refuses.
     pub async fn exec(&self, command: &str) -> Result<Process, ConnectError> {
         match self {
-            Self::Local => local::exec(command),
+            Self::Local => local::exec(command, Ending::Asked),
             Self::Ssh(ssh) => ssh.exec(command).await,
         }
     }
@@ -68,7 +69,7 @@ impl Connection {
     /// As [`Connection::exec`].
     pub async fn exec_resident(&self, command: &str) -> Result<Process, ConnectError> {
         match self {
-            Self::Local => local::exec(command),
+            Self::Local => local::exec(command, Ending::InputEnds),
             Self::Ssh(ssh) => ssh.exec_resident(command).await,
         }
     }

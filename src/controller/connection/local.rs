@@ -1,28 +1,25 @@
 //! `connection: local`: commands and sockets of the machine the controller runs on, behind the same interface.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     net::{TcpStream, UnixStream},
-    process::Command,
+    process::{Child, Command},
     sync::oneshot,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     ConnectError, Endpoint, Process, Stream,
-    process::{ClosingWriter, Exit, ExitStatus},
+    process::{ClosingWriter, Ending, Exit, ExitStatus, GRACE, watch},
 };
 
-/// How long a process whose input has ended may take to end itself before it is killed; more than the helper needs to
-/// end what it runs.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Starts a command line with `/bin/sh -c`.
+/// Starts a command line with `/bin/sh -c`; `ending` is how it is ended when its [`Exit`] is dropped.
 ///
 /// # Errors
 /// When no process can be started.
-pub(super) fn exec(command: &str) -> Result<Process, ConnectError> {
+pub(super) fn exec(command: &str, ending: Ending) -> Result<Process, ConnectError> {
     let failed = |source| ConnectError::Start { host: "localhost".into(), source };
     let mut child = Command::new("/bin/sh")
         .arg("-c")
@@ -41,14 +38,20 @@ pub(super) fn exec(command: &str) -> Result<Process, ConnectError> {
     let (ended, end) = oneshot::channel();
     let kill = CancellationToken::new();
     let killed = kill.clone();
-    tokio::spawn(async move {
+    watch(async move {
         let status = tokio::select! {
             status = child.wait() => status,
-            () = killed.cancelled() => match tokio::time::timeout(GRACE, child.wait()).await {
-                Ok(status) => status,
-                Err(_) => {
-                    let _ = child.start_kill();
-                    child.wait().await
+            () = killed.cancelled() => {
+                if ending == Ending::Asked {
+                    signal_group(&child, Signal::TERM);
+                }
+                match tokio::time::timeout(GRACE, child.wait()).await {
+                    Ok(status) => status,
+                    Err(_) => {
+                        // What it has started goes with it.
+                        signal_group(&child, Signal::KILL);
+                        child.wait().await
+                    }
                 }
             }
         };
@@ -61,6 +64,14 @@ pub(super) fn exec(command: &str) -> Result<Process, ConnectError> {
         stderr: Box::new(stderr),
         exit: Exit::new(end, kill),
     })
+}
+
+/// Sends a signal to a child that is not reaped yet, and to all of its group.
+fn signal_group(child: &Child, signal: Signal) {
+    if let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+        // Already gone is as good as ended.
+        let _ = kill_process_group(group, signal);
+    }
 }
 
 /// Opens a socket.
@@ -115,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_reads_its_input_and_tells_its_end() {
-        let ended = exec("cat; echo oops >&2; exit 3").unwrap().collect(b"hello").await.unwrap();
+        let ended = exec("cat; echo oops >&2; exit 3", Ending::Asked).unwrap().collect(b"hello").await.unwrap();
         assert_eq!(ended.status, ExitStatus::Code(3));
         assert_eq!(ended.stdout, b"hello");
         assert_eq!(ended.stderr, b"oops\n");
@@ -123,9 +134,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_signal_is_told_as_a_shell_would() {
-        let ended = exec("kill -TERM $$").unwrap().collect(b"").await.unwrap();
+        let ended = exec("kill -TERM $$", Ending::Asked).unwrap().collect(b"").await.unwrap();
         assert_eq!(ended.status, ExitStatus::Signal("TERM".into()));
         assert_eq!(ended.status.code(), 143);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_given_up_ends_with_what_it_started() {
+        use tokio::io::AsyncReadExt;
+        let mut process = exec("sleep 300 & echo $!; wait; sleep 300", Ending::Asked).unwrap();
+        let mut word = [0; 16];
+        let length = process.stdout.read(&mut word).await.unwrap();
+        let stat = format!("/proc/{}/stat", std::str::from_utf8(&word[..length]).unwrap().trim());
+        assert!(std::fs::exists(&stat).unwrap());
+        drop(process);
+        let gone = async {
+            while std::fs::read_to_string(&stat).is_ok_and(|state| !state.contains(") Z ")) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(GRACE * 4, gone).await.expect("it runs on");
     }
 
     #[tokio::test]

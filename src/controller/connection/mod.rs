@@ -15,5 +15,5 @@ mod testing;
 
 pub use connector::{Connection, Connector};
 pub use error::ConnectError;
-pub use process::{Collected, Duplex, Endpoint, Exit, ExitStatus, Process, Reader, Stream, Writer};
+pub use process::{Collected, Duplex, Endpoint, Exit, ExitStatus, Process, Reader, Stream, Writer, ended};
 pub use target::{Ask, AskNobody, HostKeyChecking, Kind, Secret, Target};

@@ -4,14 +4,37 @@ use std::{
     fmt, io,
     path::PathBuf,
     pin::Pin,
+    sync::LazyLock,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::oneshot,
 };
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+/// How long a command that nobody waits for any more may take to end itself before it is killed; more than the helper
+/// needs to end what it runs.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+
+/// The watchers of all commands of this process, whichever connection carries them.
+static WATCHED: LazyLock<TaskTracker> = LazyLock::new(TaskTracker::new);
+
+/// Starts what waits for a command's end, and ends the command when nobody else waits.
+pub(super) fn watch(watcher: impl Future<Output = ()> + Send + 'static) {
+    WATCHED.spawn(watcher);
+}
+
+/// Waits until every command has ended: what is given up is on its way to its end, and must not outlive us.
+pub async fn ended() {
+    WATCHED.close();
+    WATCHED.wait().await;
+}
 
 /// Bytes that come from a host.
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -46,6 +69,15 @@ impl fmt::Display for Endpoint {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
         }
     }
+}
+
+/// How a command that nobody waits for any more learns that it shall end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By the end of its input, for what watches that and has things of its own to end.
+    InputEnds,
+    /// By a signal.
+    Asked,
 }
 
 /// A running command.

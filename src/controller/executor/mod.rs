@@ -1,6 +1,7 @@
 //! One step on one host, from its variables to its verdict.
 
-pub mod environment;
+pub mod background;
+mod environment;
 pub(crate) mod limit;
 pub mod loops;
 pub mod module;

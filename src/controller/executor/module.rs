@@ -34,7 +34,12 @@ impl Turn {
     /// Carries out a module with these options. `blobs` are contents that its options name.
     pub async fn call(&self, module: &str, options: Map, blobs: &[Blob]) -> Called {
         let inline = blobs.iter().filter(|blob| blob.size <= INLINE_BYTES_MAX).cloned().collect();
-        let call = Call {
+        self.send(Call { inline, ..self.call_of(module, options) }).await
+    }
+
+    /// A module with these options as a call that carries no content.
+    pub(super) fn call_of(&self, module: &str, options: Map) -> Call {
+        Call {
             id: 0,
             module: module.to_owned(),
             options,
@@ -42,8 +47,13 @@ impl Turn {
             rehearsal: self.run.settings.check,
             diff: self.diff,
             environment: self.environment.clone(),
-            inline,
-        };
+            inline: Vec::new(),
+            background: None,
+        }
+    }
+
+    /// Has a call carried out.
+    pub(super) async fn send(&self, call: Call) -> Called {
         let link = self.run.link(&self.way.host);
         let session = {
             let mut link = link.lock().await;

@@ -18,7 +18,7 @@ impl Turn {
     pub(super) async fn without_helper(&self, call: Call, reason: &str) -> Called {
         let host = &self.way.host;
         if let Some(entry) = modules::find(&call.module)
-            && !entry.portable
+            && (!entry.portable || call.background.is_some())
         {
             let failure = Failure::new(format!("{} needs the helper, and {host} takes none: {reason}", entry.name));
             let mut hint = without_helper_hint(reason);

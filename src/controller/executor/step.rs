@@ -7,6 +7,7 @@ use minijinja::Value;
 use serde_json::json;
 
 use super::{
+    background::{self, Manner},
     environment, limit, loops,
     module::Called,
     reach::{Way, truthy},
@@ -250,6 +251,22 @@ impl Step {
         } else {
             self.task.module.clone()
         };
+        let asked = match background::asked(&self.task, context)? {
+            Ok(asked) => asked,
+            Err(message) => return Ok(Done::failed(message)),
+        };
+        if let Some(asked) = asked {
+            match background::manner(&module, actions::find(&module).is_some(), asked) {
+                Err(message) => return Ok(Done::failed(message)),
+                Ok(Manner::Foreground) => {}
+                Ok(Manner::Background) => {
+                    return match turn.in_background(&module, turn.json_options()?, asked).await? {
+                        Called::Outcome(outcome) => Ok((*outcome).into()),
+                        Called::Unreachable(failure) => Err(Stopped::Unreachable(failure)),
+                    };
+                }
+            }
+        }
         if let Some(action) = actions::find(&module) {
             if turn.check && !action.check {
                 let reason = format!("{module} has nothing to predict in check mode");

@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod command;
+pub mod detach;
 pub mod fake;
 pub mod overlay;
 mod predict;

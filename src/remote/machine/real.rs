@@ -10,7 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::fs::{AtFlags, CWD, Gid, Timespec, Timestamps, UTIME_OMIT, Uid};
@@ -29,6 +29,8 @@ pub struct Real {
     path: String,
     /// Whether commands end when standard input hangs up.
     attended: bool,
+    /// When commands are ended.
+    deadline: Option<Instant>,
 }
 
 /// Directories of system programs, which the search path of an ordinary user's SSH session lacks.
@@ -47,13 +49,25 @@ impl Real {
                 path.push_str(directory);
             }
         }
-        Self { umask: umask.bits(), path, attended: false }
+        Self { umask: umask.bits(), path, attended: false, deadline: None }
     }
 
     /// The system of this process, whose commands end when the controller behind standard input has gone.
     #[must_use]
     pub fn attended() -> Self {
         Self { attended: true, ..Self::new() }
+    }
+}
+
+impl Real {
+    /// The system of this process, whose commands end at a certain moment.
+    #[must_use]
+    pub fn until(deadline: Option<Instant>) -> Self {
+        Self { deadline, ..Self::new() }
+    }
+
+    fn given_up(&self) -> bool {
+        (self.attended && command::hung_up()) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 
@@ -110,8 +124,8 @@ impl System for Real {
     }
 
     fn run(&self, command: &Run, line: &mut dyn FnMut(&str)) -> io::Result<Output> {
-        let launcher = if self.attended { std::env::current_exe().ok() } else { None };
-        command::run(command, &self.path, launcher.as_deref(), &|| self.attended && command::hung_up(), line)
+        let launcher = if self.attended || self.deadline.is_some() { std::env::current_exe().ok() } else { None };
+        command::run(command, &self.path, launcher.as_deref(), &|| self.given_up(), line)
     }
 
     fn dial(&self, socket: &Path) -> io::Result<Box<dyn Duplex>> {

@@ -34,6 +34,7 @@ macro_rules! catalog {
 catalog! {
     apt: Entry::of::<apt::Apt>("apt");
     assemble: Entry::of::<assemble::Assemble>("assemble");
+    async_status: Entry::of::<async_status::AsyncStatus>("async_status");
     authorized_key: Entry::of::<authorized_key::AuthorizedKey>("authorized_key");
     blockinfile: Entry::of::<blockinfile::BlockInFile>("blockinfile");
     command: Entry::of::<command::Command>("command").portable();

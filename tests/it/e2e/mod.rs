@@ -1,6 +1,7 @@
 //! Runs over SSH on the hosts of the lab.
 
 mod faults;
+mod interrupt;
 mod lab;
 mod local;
 mod main_job;

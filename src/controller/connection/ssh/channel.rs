@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{
     Process, Stream,
-    process::{Exit, ExitStatus},
+    process::{Ending, Exit, ExitStatus, GRACE, watch},
 };
 
 /// Bytes a reader may lag behind: the library cannot slow one channel down without stopping all, so memory takes it.
@@ -32,7 +32,8 @@ const OUTGOING_BYTES: usize = 64 << 10;
 /// The standard-error stream of a session channel.
 const EXTENDED_STDERR: u32 = 1;
 
-/// A session channel that runs a command already; `permit` is given back when the channel is closed.
+/// A session channel that runs a command already; `permit` is given back when the channel is closed, and what needs
+/// none stays until its input ends.
 pub(super) fn process(channel: Channel<Msg>, permit: Option<OwnedSemaphorePermit>) -> Process {
     let (reads, writes) = channel.split();
     let writes = Arc::new(writes);
@@ -44,14 +45,25 @@ pub(super) fn process(channel: Channel<Msg>, permit: Option<OwnedSemaphorePermit
     let closed = CancellationToken::new();
     tokio::spawn(feed(Arc::clone(&writes), outgoing, closed.clone()));
     let killed = kill.clone();
-    tokio::spawn(async move {
+    let ending = if permit.is_some() { Ending::Asked } else { Ending::InputEnds };
+    watch(async move {
+        let mut reading = pin!(drain(reads, &out, Some(&err)));
         let drained = tokio::select! {
-            drained = drain(reads, &out, Some(&err)) => drained,
+            drained = &mut reading => drained,
             () = killed.cancelled() => {
-                // sshd without a terminal sends no signal by itself when a channel closes.
-                let _ = writes.signal(russh::Sig::TERM).await;
-                let _ = writes.close().await;
-                Err(io::ErrorKind::Interrupted.into())
+                closed.cancel();
+                match ending {
+                    Ending::InputEnds => drop(writes.eof().await),
+                    // sshd without a terminal sends no signal by itself when a channel closes.
+                    Ending::Asked => drop(writes.signal(russh::Sig::TERM).await),
+                }
+                if let Ok(drained) = tokio::time::timeout(GRACE, reading).await {
+                    drained
+                } else {
+                    let _ = writes.signal(russh::Sig::KILL).await;
+                    let _ = writes.close().await;
+                    Err(io::ErrorKind::Interrupted.into())
+                }
             }
         };
         closed.cancel();
