@@ -64,6 +64,7 @@ pub async fn run(turn: &Turn) -> Done {
         return seen.into();
     }
     let stat = seen.result.get("stat").cloned().unwrap_or_default();
+    let src = stat.get("path").and_then(serde_json::Value::as_str).map_or(src, str::to_owned);
     let is = |name: &str| stat.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
     let missing = if !is("exists") {
         Some(format!("the remote file does not exist: {src}"))

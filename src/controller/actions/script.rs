@@ -24,7 +24,7 @@ pub async fn run(turn: &Turn) -> Done {
         Err(error) => return Done::failed(error.message),
     };
     let Some(line) = turn.text("_raw_params").or_else(|| turn.text("cmd")) else {
-        return Done::failed("script does not say which one");
+        return Done::failed("script needs one of the following: free form, cmd");
     };
     let words = shlex::split(&line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
     let Some(name) = words.first() else { return Done::failed("script does not say which one") };

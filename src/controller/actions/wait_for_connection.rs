@@ -48,8 +48,8 @@ pub async fn run(turn: &Turn) -> Done {
     let number = |name: &str, default: f64| turn.text(name).and_then(|text| text.parse().ok()).unwrap_or(default);
     let seconds = |value: f64| Duration::from_secs_f64(value.max(0.0));
     let (sleep, timeout) = (number("sleep", 1.0), seconds(number("timeout", 600.0)));
-    tokio::time::sleep(seconds(number("delay", 0.0))).await;
     let started = Instant::now();
+    tokio::time::sleep(seconds(number("delay", 0.0))).await;
     loop {
         let problem = match turn.call("ping", Map::new(), &[]).await {
             Called::Outcome(outcome) if outcome.verdict == Verdict::Unchanged => {

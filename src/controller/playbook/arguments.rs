@@ -191,12 +191,35 @@ fn unescape(text: &str) -> String {
             Some('n') => out.push('\n'),
             Some('t') => out.push('\t'),
             Some('r') => out.push('\r'),
+            Some('a') => out.push('\u{7}'),
+            Some('b') => out.push('\u{8}'),
+            Some('f') => out.push('\u{c}'),
+            Some('v') => out.push('\u{b}'),
+            Some(kind @ ('x' | 'u' | 'U')) => out.push_str(&numbered(kind, &mut letters)),
             Some(quote @ ('"' | '\'' | '\\')) => out.push(quote),
             Some(other) => out.extend(['\\', other]),
             None => out.push('\\'),
         }
     }
     out
+}
+
+/// The character that the hexadecimal digits behind `\x`, `\u` or `\U` stand for; the text itself when they stand for none.
+fn numbered(kind: char, letters: &mut std::str::Chars<'_>) -> String {
+    let count = match kind {
+        'x' => 2,
+        'u' => 4,
+        _ => 8,
+    };
+    let digits: String = letters.as_str().chars().take(count).take_while(char::is_ascii_hexdigit).collect();
+    let character = u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32);
+    match character {
+        Some(character) if digits.len() == count => {
+            letters.nth(count - 1);
+            character.to_string()
+        }
+        _ => format!("\\{kind}"),
+    }
 }
 
 /// Splits at blanks outside quotes and templates. The words are slices of the text.

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::accounts::{self, Account};
+use super::{
+    accounts::{self, Account},
+    flags,
+};
 use crate::{
     options,
     protocol::{Attributes, Change},
@@ -24,12 +27,38 @@ options! {
         owner: Option<String>,
         /// Name or number of the group.
         group: Option<String>,
+        /// Attributes of the file system as `chattr` takes them: `+i`, `-a`, `=e`; without a sign they are all there are.
+        attributes: Option<String> [attr],
+        /// User of the SELinux context; not looked at where SELinux is off.
+        seuser: Option<String>,
+        /// Role of the SELinux context, likewise.
+        serole: Option<String>,
+        /// Type of the SELinux context, likewise.
+        setype: Option<String>,
+        /// Level of the SELinux context, likewise.
+        selevel: Option<String>,
         /// Write into the existing file when it cannot be replaced atomically, as with a file that is mounted into a container.
         unsafe_writes: bool = false,
     }
 }
 
 impl FileAttributes {
+    /// Asks for nothing.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            mode: None,
+            owner: None,
+            group: None,
+            attributes: None,
+            seuser: None,
+            serole: None,
+            setype: None,
+            selevel: None,
+            unsafe_writes: false,
+        }
+    }
+
     /// What something new gets: `bits` unless a mode is asked for; symbolic modes start from `bits`.
     ///
     /// # Errors
@@ -131,7 +160,7 @@ pub fn adjust(plan: &mut Plan, probe: &Probe<'_>, path: &Path, stat: &Stat, want
         show_difference(plan, probe, path, stat, &attributes);
         plan.push(Change::Attributes { path: path.to_owned(), attributes });
     }
-    Ok(())
+    flags::adjust(plan, probe, path, wanted.attributes.as_deref())
 }
 
 /// Adds the difference that setting attributes makes.

@@ -59,6 +59,8 @@ options! {
         follow: bool = false,
         /// Copy what links in the source lead to instead of the links.
         local_follow: bool = true,
+        /// Whether the controller opens a source that is vaulted.
+        decrypt: bool = true,
         /// The SHA-1 that the source has to have.
         checksum: Option<String>,
         /// The content of `src`, put there by the controller.

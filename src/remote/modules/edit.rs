@@ -119,11 +119,7 @@ impl Editing {
 
 fn make_parents(plan: &mut Plan, probe: &Probe<'_>, path: &Path) -> Found<()> {
     for directory in directories::missing(probe, directories::parent(path))? {
-        let attributes = FileAttributes { mode: None, owner: None, group: None, unsafe_writes: false }.fresh(
-            probe,
-            attributes::new_directory_bits(probe),
-            true,
-        )?;
+        let attributes = FileAttributes::none().fresh(probe, attributes::new_directory_bits(probe), true)?;
         plan.push(Change::Directory { path: directory, attributes });
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     attributes::{self, FileAttributes},
-    directories,
+    directories, flags,
     times::Times,
 };
 use crate::{
@@ -65,6 +65,8 @@ options! {
         force: bool = false,
         /// Act on what a link leads to.
         follow: bool = true,
+        /// Only look whether the file seems to hold text, as Ansible's own preparation of diffs does.
+        diff_peek: bool [_diff_peek] = false,
         ..times: Times,
         ..attributes: FileAttributes
     }
@@ -74,6 +76,9 @@ impl Module for File {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         let path = self.path(probe)?;
         let stat = probe.stat(&path)?;
+        if self.diff_peek {
+            return peek(probe, &path);
+        }
         let state = match (self.state, &stat) {
             (Some(state), _) => state,
             (None, Some(stat)) => match attributes::state_word(Some(stat)) {
@@ -335,6 +340,7 @@ impl File {
             attributes,
             in_place: false,
         });
+        flags::adjust(plan, probe, path, self.attributes.attributes.as_deref())?;
         plan.set("state", "file");
         Ok(())
     }
@@ -353,6 +359,9 @@ impl File {
             attributes::show_difference(plan, probe, path, stat, &attributes);
             plan.push(Change::Attributes { path: path.to_owned(), attributes: attributes.clone() });
         }
+        if stat.kind != FileKind::Symlink {
+            flags::adjust(plan, probe, path, self.attributes.attributes.as_deref())?;
+        }
         Ok(attributes)
     }
 
@@ -366,6 +375,17 @@ impl File {
         }
         Ok((path, stat))
     }
+}
+
+/// Says whether a file looks like no text; nothing is changed.
+fn peek(probe: &Probe<'_>, path: &Path) -> Planned {
+    const LOOKED_BYTES: usize = 8192;
+    let mut plan = Plan::new();
+    plan.set("path", path.to_string_lossy());
+    let file = probe.stat_followed(path)?.is_some_and(|stat| stat.kind == FileKind::File);
+    let binary = file && probe.read(path)?.iter().take(LOOKED_BYTES).any(|byte| *byte == 0);
+    plan.set("appears_binary", binary);
+    Ok(plan)
 }
 
 fn absent(plan: &mut Plan, path: &Path, stat: Option<&Stat>) {

@@ -10,6 +10,7 @@ pub mod directories;
 mod edit;
 mod execution;
 mod expression;
+pub mod flags;
 mod globbing;
 mod inspection;
 #[cfg(test)]

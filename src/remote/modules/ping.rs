@@ -24,7 +24,7 @@ options! {
 impl Module for Ping {
     fn plan(&self, _probe: &Probe<'_>) -> Planned {
         if self.data == "crash" {
-            return Err(Stop::failed("boom"));
+            return Err(Stop::failed("Task failed: Module failed: boom"));
         }
         let mut plan = Plan::new();
         plan.set("ping", self.data.as_str());

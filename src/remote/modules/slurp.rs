@@ -29,18 +29,37 @@ options! {
 
 impl Module for Slurp {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
-        match probe.stat_followed(&self.src)? {
-            None => return Err(Stop::failed(format!("file not found: {}", self.src.display()))),
+        let source = self.src.display();
+        let problem = |stop: Stop| match stop {
+            Stop::Failed(failure, _) if failure.message.contains("Permission denied") => {
+                Stop::failed(format!("File is not readable: {source}"))
+            }
+            Stop::Failed(failure, _) => Stop::failed(format!("Unable to slurp file: {}", failure.message)),
+            unknown @ Stop::Unknown(_) => unknown,
+        };
+        match probe.stat_followed(&self.src).map_err(problem)? {
+            None if self.below_a_file(probe) => {
+                return Err(Stop::failed(format!("Unable to slurp file: {source}: Not a directory")));
+            }
+            None => return Err(Stop::failed(format!("File not found: {source}"))),
             Some(stat) if stat.kind == FileKind::Directory => {
-                return Err(Stop::failed(format!("source is a directory and must be a file: {}", self.src.display())));
+                return Err(Stop::failed(format!("Source is a directory and must be a file: {source}")));
             }
             Some(_) => {}
         }
         let mut plan = Plan::new();
-        plan.set("content", STANDARD.encode(probe.read(&self.src)?));
+        plan.set("content", STANDARD.encode(probe.read(&self.src).map_err(problem)?));
         plan.set("source", self.src.to_string_lossy());
         plan.set("encoding", "base64");
         Ok(plan)
+    }
+}
+
+impl Slurp {
+    /// Whether something above the path is there and no directory.
+    fn below_a_file(&self, probe: &Probe<'_>) -> bool {
+        let above = self.src.ancestors().skip(1).find_map(|path| probe.stat_followed(path).ok().flatten());
+        above.is_some_and(|stat| stat.kind != FileKind::Directory)
     }
 }
 
@@ -55,7 +74,7 @@ mod tests {
     fn content_comes_back_as_base64() {
         let mut host = Rehearsal::on(Fake::new().file("/etc/f", "hi\n"));
         assert_eq!(host.apply("slurp", json!({"src": "/etc/f"})).result["content"], "aGkK");
-        assert_eq!(host.fails("slurp", json!({"src": "/etc/none"})), "file not found: /etc/none");
+        assert_eq!(host.fails("slurp", json!({"src": "/etc/none"})), "File not found: /etc/none");
         assert!(host.fails("slurp", json!({"src": "/etc"})).contains("is a directory"));
         host.check("copy", json!({"content": "new", "dest": "/etc/f"}));
         assert_eq!(

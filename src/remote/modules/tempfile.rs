@@ -47,6 +47,11 @@ options! {
 
 impl Module for TempFile {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
+        for (name, text) in [("prefix", &self.prefix), ("suffix", &self.suffix)] {
+            if text.contains('/') {
+                return Err(Stop::failed(format!("{name} must not contain a path separator: {text}")));
+            }
+        }
         let directory = match &self.path {
             Some(path) => path.clone(),
             None => directory(probe),
