@@ -53,6 +53,13 @@ pub struct Run {
     tasks: AtomicU64,
 }
 
+/// The facts of a host that was asked for none: an empty `ansible_facts`.
+#[must_use]
+pub fn no_facts() -> Arc<Layer> {
+    let none = super::template::from_json(&Json::Object(serde_json::Map::new()));
+    Arc::new(Layer::from_iter([(Arc::from("ansible_facts"), Var::Data(none))]))
+}
+
 /// What is known of one host besides the inventory.
 #[derive(Debug, Default)]
 pub struct HostState {
@@ -124,7 +131,10 @@ impl Run {
 
     /// The state of a host; made when it is first asked for.
     pub fn host(&self, name: &str) -> Arc<Mutex<HostState>> {
-        lock(&self.hosts).entry(name.to_owned()).or_default().clone()
+        lock(&self.hosts)
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Mutex::new(HostState { facts: no_facts(), ..HostState::default() })))
+            .clone()
     }
 
     /// Changes the state of a host.

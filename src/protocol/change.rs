@@ -133,8 +133,33 @@ pub struct Run {
     pub progress: bool,
     /// Seconds after which it is killed.
     pub timeout: Option<u64>,
+    /// Run it on a terminal of its own and answer what it asks there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialogue: Option<Dialogue>,
     /// What a prediction may take as true afterwards.
     pub effects: Vec<Effect>,
+}
+
+/// What a command is answered on its terminal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialogue {
+    /// Tried together on what the command writes; the earliest match is answered.
+    pub answers: Vec<Answer>,
+    /// Whether the terminal shows the answers.
+    pub echo: bool,
+    /// Seconds to wait for the next match or the end; for ever without.
+    pub patience: Option<u64>,
+}
+
+/// What to say to one question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// A regular expression in this engine's words.
+    pub pattern: String,
+    /// The lines to send, one for each match; may be secret.
+    pub replies: Vec<String>,
+    /// Whether the first reply is given every time.
+    pub repeated: bool,
 }
 
 /// A request to an HTTP daemon behind a Unix socket on the host.

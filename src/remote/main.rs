@@ -2,7 +2,14 @@
 
 use std::io::{BufReader, stdin, stdout};
 
-use deployer::remote::{machine::real::Real, relay::relay, serve::serve};
+use deployer::remote::{
+    machine::{real::Real, terminal},
+    relay::relay,
+    serve::serve,
+};
+
+/// What a shell returns for a command that it cannot start.
+const NOT_STARTED: u8 = 127;
 
 fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -10,6 +17,14 @@ fn main() -> std::process::ExitCode {
         && mode == "relay"
     {
         return if relay(socket).is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
+    }
+    if let Some((mode, command)) = words.split_first()
+        && mode == terminal::MODE
+    {
+        let error = terminal::turn_into(command);
+        // Standard error is the terminal, where whoever listens reads why nothing came.
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{error}\n").as_bytes());
+        return std::process::ExitCode::from(NOT_STARTED);
     }
     let program = std::env::current_exe().unwrap_or_default();
     match serve(&Real::attended(), &mut BufReader::new(stdin().lock()), &mut stdout().lock(), &program) {

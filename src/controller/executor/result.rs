@@ -16,7 +16,9 @@ use crate::{
 pub fn registered(outcome: &Outcome) -> Map {
     let mut result = outcome.result.clone();
     let failed = matches!(outcome.verdict, Verdict::Failed(_));
-    result.insert("changed".to_owned(), json!(matches!(outcome.verdict, Verdict::Changed)));
+    // A failure may have changed something, which only the module knows.
+    let partly = failed && result.get("changed").and_then(Json::as_bool).unwrap_or(false);
+    result.insert("changed".to_owned(), json!(partly || matches!(outcome.verdict, Verdict::Changed)));
     result.insert("failed".to_owned(), json!(failed));
     match &outcome.verdict {
         Verdict::Failed(failure) => {
@@ -44,7 +46,7 @@ pub fn registered(outcome: &Outcome) -> Map {
             .iter()
             .map(|diff| json!({ "before_header": diff.name, "after_header": diff.name, "before": diff.before, "after": diff.after }))
             .collect();
-        result.insert("diff".to_owned(), json!(diffs));
+        result.entry("diff").or_insert_with(|| json!(diffs));
     }
     if !outcome.warnings.is_empty() {
         result.insert("warnings".to_owned(), json!(outcome.warnings));

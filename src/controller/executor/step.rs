@@ -255,6 +255,9 @@ impl Step {
                 let reason = format!("{module} has nothing to predict in check mode");
                 return Ok(Outcome::new(Verdict::Skipped(reason)).into());
             }
+            if let Some(message) = unknown_options(action, &turn) {
+                return Ok(Done::failed(message));
+            }
             let done = (action.run)(&turn).await;
             return match turn.lost() {
                 Some(failure) => Err(Stopped::Unreachable(failure)),
@@ -377,7 +380,10 @@ impl Step {
             let seen = self.with_result(scope, registered, outcome);
             let failed = template::condition(node, &template::context(&seen))?;
             match (&outcome.verdict, failed) {
-                (Verdict::Failed(_), false) => outcome.verdict = Verdict::Unchanged,
+                (Verdict::Failed(_), false) => {
+                    let changed = registered.get("changed").and_then(Json::as_bool).unwrap_or(false);
+                    outcome.verdict = if changed { Verdict::Changed } else { Verdict::Unchanged };
+                }
                 (Verdict::Failed(_), true) | (_, false) => {}
                 (_, true) => {
                     let message = outcome.result.get("msg").and_then(Json::as_str).filter(|msg| !msg.is_empty());
@@ -557,4 +563,15 @@ fn false_condition(node: &Node, context: &Value) -> Json {
             .map_or(Json::Null, |item| false_condition(item, context)),
         _ => node.to_json(),
     }
+}
+
+/// Says which options an action does not take; those that hand them on to a module leave that to it.
+fn unknown_options(action: &actions::Action, turn: &Turn) -> Option<String> {
+    let spec = (action.spec)();
+    if spec.is_empty() || crate::remote::modules::find(action.name).is_some() {
+        return None;
+    }
+    let known = |name: &str| spec.iter().any(|option| option.name == name || option.aliases.contains(&name));
+    let unknown: Vec<&str> = turn.options.iter().map(|(name, _)| &**name).filter(|name| !known(name)).collect();
+    (!unknown.is_empty()).then(|| format!("Invalid options for {}: {}", action.name, unknown.join(",")))
 }

@@ -73,9 +73,11 @@ fn command(
         run.environment.entry(name.clone()).or_insert_with(|| value.clone());
     }
     let start = system.now();
-    let output = system
-        .run(&run, &mut |line| progress(line, None))
-        .map_err(|error| because(&format!("run {}", run.argv.first().map_or("", String::as_str)), &error))?;
+    let output = system.run(&run, &mut |line| progress(line, None)).map_err(|error| match run.dialogue {
+        // What went wrong in a conversation is a whole sentence already.
+        Some(_) => Failure::new(error.to_string()),
+        None => because(&format!("run {}", run.argv.first().map_or("", String::as_str)), &error),
+    })?;
     if output.timed_out {
         let limit = run.timeout.unwrap_or_default();
         return Err(Failure::new(format!("`{}` was stopped: it took more than {limit} seconds", run.argv.join(" "))));

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Read, Write},
     os::unix::process::{CommandExt, ExitStatusExt},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -13,11 +14,11 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
 };
 
-use super::system::Output;
+use super::{system::Output, terminal};
 use crate::protocol::Run;
 
 /// How long output may still come after the command itself has ended: a daemon it started may hold the pipe for ever.
-const GRACE: Duration = Duration::from_millis(100);
+pub(super) const GRACE: Duration = Duration::from_millis(100);
 
 /// How long a command may take to end itself once it is asked to, before it is killed.
 const TERM_GRACE: Duration = Duration::from_secs(2);
@@ -31,13 +32,17 @@ enum Piece {
     End,
 }
 
-/// Runs `command` with `path` as search path, until `abandoned` says that nobody waits for it any more.
+/// Runs `command` with `path` as search path and, on a terminal, through `launcher`, until `abandoned` says that nobody waits for it any more.
 pub(super) fn run(
     command: &Run,
     path: &str,
+    launcher: Option<&Path>,
     abandoned: &dyn Fn() -> bool,
     line: &mut dyn FnMut(&str),
 ) -> io::Result<Output> {
+    if let Some(dialogue) = &command.dialogue {
+        return terminal::run(command, dialogue, path, launcher, abandoned);
+    }
     let (program, arguments) =
         command.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
     let mut child = Command::new(program);
@@ -143,7 +148,7 @@ fn collect(
 }
 
 /// Ends a command that nobody waits for, with all of its group: asked first, killed after a grace.
-fn abandon(child: &mut Child) -> io::Error {
+pub(super) fn abandon(child: &mut Child) -> io::Error {
     signal(child, Signal::TERM);
     let end = Instant::now() + TERM_GRACE;
     // The group's leader stays unreaped, so that its number cannot be another group's when it is killed.
@@ -163,7 +168,7 @@ fn ended(child: &Child) -> bool {
     waitid(WaitId::Pid(process), look).map_or(true, |status| status.is_some())
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(super) fn signal(child: &Child, signal: Signal) {
     if let Some(group) = group(child) {
         // Already gone is as good as ended.
         let _ = kill_process_group(group, signal);
@@ -209,7 +214,7 @@ mod tests {
         let script = format!("sleep 300 & echo $! >{}; trap '' TERM; wait; sleep 300", note.display());
         let begun = || std::fs::read_to_string(&note).is_ok_and(|text| text.ends_with('\n'));
         let started = Instant::now();
-        let error = run(&shell(&script), "/usr/bin:/bin", &begun, &mut |_| {}).unwrap_err();
+        let error = run(&shell(&script), "/usr/bin:/bin", None, &begun, &mut |_| {}).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
         assert!(started.elapsed() < Duration::from_secs(30));
         let pid = std::fs::read_to_string(&note).unwrap();
@@ -220,7 +225,7 @@ mod tests {
     #[test]
     fn a_time_limit_holds_for_a_command_that_closed_its_output() {
         let command = Run { timeout: Some(1), ..shell("exec >/dev/null 2>&1; sleep 300") };
-        let output = run(&command, "/usr/bin:/bin", &|| false, &mut |_| {}).unwrap();
+        let output = run(&command, "/usr/bin:/bin", None, &|| false, &mut |_| {}).unwrap();
         assert!(output.timed_out);
     }
 }

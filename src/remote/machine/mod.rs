@@ -8,6 +8,7 @@ mod predict;
 pub mod probe;
 pub mod real;
 pub mod system;
+pub mod terminal;
 
 use sha2::{Digest, Sha256};
 

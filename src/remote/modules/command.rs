@@ -59,7 +59,7 @@ impl Module for Command {
             None => self.argv.clone(),
         };
         if shown.first().is_none_or(String::is_empty) {
-            return Err(Stop::failed("no command given"));
+            return Err(Stop::failed("no command given: one of the following is required: free form, cmd, argv"));
         }
         let argv = if self.expand_argument_vars {
             shown.iter().map(|word| words::expand(probe, word)).collect()

@@ -123,6 +123,8 @@ pub fn report(plan: &mut Plan, applied: &[Applied], position: usize, strip: bool
         return Ok(());
     }
     plan.set("msg", "non-zero return code");
+    // The command ran; what counts as its failure is for the task to say.
+    plan.set("changed", true);
     Err(Stop::Failed(Failure::new("non-zero return code"), plan.result.clone()))
 }
 

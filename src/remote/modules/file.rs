@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::{
     attributes::{self, FileAttributes},
     directories, flags,
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     choices, options,
-    protocol::{Attributes, Change, Content, Json},
+    protocol::{Attributes, Change, Content, Diff, Json, Map},
     remote::{
         Applied, Module, Plan, Planned, Probe, Stop,
         machine::{
@@ -99,11 +101,15 @@ impl Module for File {
         let mut plan = Plan::new();
         match state {
             State::Absent => absent(&mut plan, &path, stat.as_ref()),
-            State::File => self.existing(&mut plan, probe, path, stat)?,
-            State::Directory => self.directory(&mut plan, probe, path, stat)?,
+            State::File => self.existing(&mut plan, probe, path.clone(), stat)?,
+            State::Directory => self.directory(&mut plan, probe, path.clone(), stat)?,
             State::Link => self.link(&mut plan, probe, &path, stat)?,
             State::Hard => self.hard(&mut plan, probe, &path, stat)?,
             State::Touch => self.touch(&mut plan, probe, &path, stat)?,
+        }
+        difference(&mut plan);
+        if state == State::Absent && probe.wants_diff() && directories::is_directory(probe, &path)? {
+            contents(&mut plan, probe, &path)?;
         }
         Ok(plan)
     }
@@ -375,6 +381,34 @@ impl File {
         }
         Ok((path, stat))
     }
+}
+
+/// Returns as `diff` what differs of the path itself, by name.
+fn difference(plan: &mut Plan) {
+    let path = plan.result.get("path").or_else(|| plan.result.get("dest"));
+    let Some(name) = path.and_then(Json::as_str).map(str::to_owned) else { return };
+    let rows = |pick: fn(&Diff) -> &String| {
+        let own = plan.diffs.iter().filter(|diff| diff.name == name);
+        let lines = own.flat_map(|diff| pick(diff).lines()).filter_map(|line| line.split_once(": "));
+        let mut map = Map::from_iter([("path".to_owned(), Json::from(name.as_str()))]);
+        map.extend(lines.map(|(key, value)| (key.to_owned(), Json::from(value.trim_matches('\'')))));
+        map
+    };
+    let diff = json!({ "before": rows(|diff| &diff.before), "after": rows(|diff| &diff.after) });
+    plan.set("diff", diff);
+}
+
+/// Returns with the difference what goes with a directory.
+fn contents(plan: &mut Plan, probe: &Probe<'_>, path: &Path) -> Found<()> {
+    let (mut folders, mut files) = (Vec::new(), Vec::new());
+    for (path, stat) in directories::walk(probe, path)? {
+        let name = Json::from(path.to_string_lossy());
+        if stat.kind == FileKind::Directory { folders.push(name) } else { files.push(name) }
+    }
+    if let Some(before) = plan.result.get_mut("diff").and_then(|diff| diff.get_mut("before")) {
+        before["path_content"] = json!({ "directories": folders, "files": files });
+    }
+    Ok(())
 }
 
 /// Says whether a file looks like no text; nothing is changed.

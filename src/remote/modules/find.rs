@@ -102,7 +102,7 @@ options! {
         exact_mode: bool = true,
         /// Stop after so many.
         limit: Option<i64>,
-        /// How files are encoded; only `utf-8` and its subsets are known.
+        /// How files are encoded, by a name that the host's `iconv` knows; files that are not are skipped paths.
         encoding: Option<String>,
     }
 }
@@ -187,12 +187,6 @@ impl Find {
             };
             patterns.iter().map(one).collect()
         };
-        let known = ["utf-8", "utf8", "ascii", "us-ascii"];
-        if let Some(encoding) = &self.encoding
-            && !known.contains(&encoding.to_lowercase().as_str())
-        {
-            return Err(Stop::failed(format!("the encoding {encoding} is not supported, only utf-8")));
-        }
         let contains = match (&self.contains, self.read_whole_file) {
             (Some(pattern), true) => Some(pattern.clone()),
             (Some(pattern), false) => Some(at_start(pattern)),
@@ -204,6 +198,25 @@ impl Find {
             contains: contains.map(|pattern| expression::compile(&pattern, Lines::default())).transpose()?,
             age: self.age.as_deref().map(|age| scaled("age", age, &AGE_UNITS)).transpose()?,
             size: self.size.as_deref().map(|size| scaled("size", size, &SIZE_UNITS)).transpose()?,
+        })
+    }
+
+    /// The content of a file as UTF-8, out of the encoding that was given.
+    fn decoded(&self, probe: &Probe<'_>, path: &Path) -> Found<Vec<u8>> {
+        let content = probe.read(path)?;
+        let Some(encoding) = &self.encoding else { return Ok(content) };
+        let readable = if ["utf-8", "utf8"].contains(&encoding.to_lowercase().as_str()) {
+            std::str::from_utf8(&content).is_ok().then_some(content)
+        } else {
+            let name = path.to_string_lossy();
+            let output = probe.query(&["iconv", "-f", encoding, "-t", "utf-8", &name])?;
+            output.success().then(|| output.stdout.into_bytes())
+        };
+        readable.ok_or_else(|| {
+            Stop::failed(format!(
+                "Failed to read the file {} due to an encoding error. current encoding: {encoding}",
+                path.display()
+            ))
         })
     }
 
@@ -297,7 +310,7 @@ impl Find {
         }
         match &wanted.contains {
             Some(expression) if self.file_type == FileType::File => {
-                let content = probe.read(path)?;
+                let content = self.decoded(probe, path)?;
                 Ok(if self.read_whole_file {
                     expression.is_match(&content)
                 } else {

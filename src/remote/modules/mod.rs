@@ -54,6 +54,7 @@ catalog! {
     docker_prune: Entry::of::<docker_prune::DockerPrune>("docker_prune").unchecked();
     docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
     docker_volume_info: Entry::of::<docker_volume_info::DockerVolumeInfo>("docker_volume_info");
+    expect: Entry::of::<expect::Expect>("expect").unchecked();
     file: Entry::of::<file::File>("file").portable();
     find: Entry::of::<find::Find>("find");
     getent: Entry::of::<getent::Getent>("getent");

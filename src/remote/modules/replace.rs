@@ -57,7 +57,10 @@ impl Module for Replace {
             return Ok(plan);
         };
         let expression = expression::compile(&self.regexp, Lines { multi: true, dot_all: false })?;
-        let template = Replacement::read(&self.replace, &expression)?;
+        let template = Replacement::read(&self.replace, &expression).map_err(|stop| match stop {
+            Stop::Failed(failure, _) => Stop::failed(format!("Unable to process replace: {}", failure.message)),
+            unknown @ Stop::Unknown(_) => unknown,
+        })?;
         let mut count = 0;
         let section = expression.replace_all(&original.content[start..end], |found: &regex::bytes::Captures<'_>| {
             count += 1;

@@ -49,7 +49,7 @@ impl Module for TempFile {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         for (name, text) in [("prefix", &self.prefix), ("suffix", &self.suffix)] {
             if text.contains('/') {
-                return Err(Stop::failed(format!("{name} must not contain a path separator: {text}")));
+                return Err(Stop::failed(format!("{name} must be a valid file name component: {text}")));
             }
         }
         let directory = match &self.path {

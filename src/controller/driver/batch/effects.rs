@@ -55,7 +55,7 @@ impl Through {
             "flush_handlers" => self.flush(host),
             "clear_facts" => {
                 self.run.with_host(&self.batch.hosts[host], |state| {
-                    state.facts = Arc::default();
+                    state.facts = crate::controller::state::no_facts();
                     state.gathered.clear();
                 });
                 self.cursors[host].advance(Ending::Passed);
