@@ -22,6 +22,9 @@ pub struct Call {
     pub options: Map,
     /// Predict instead of applying.
     pub check: bool,
+    /// The whole run only predicts: what this call predicts is true for those behind it. A single task in check mode stands alone.
+    #[serde(default)]
+    pub rehearsal: bool,
     /// Whether the answer should hold diffs.
     pub diff: bool,
     /// Variables for every command that the module runs.

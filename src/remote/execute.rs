@@ -22,6 +22,8 @@ pub fn execute(
     blobs: &mut dyn Blobs,
     progress: Progress<'_>,
 ) -> Outcome {
+    let mut alone = Overlay::default();
+    let overlay = if call.rehearsal { overlay } else { &mut alone };
     let Some(entry) = modules::find(&call.module) else {
         return Outcome::failed(format!("no module is called {}", call.module));
     };

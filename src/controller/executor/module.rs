@@ -39,6 +39,7 @@ impl Turn {
             module: module.to_owned(),
             options,
             check: self.check,
+            rehearsal: self.run.settings.check,
             diff: self.diff,
             environment: self.environment.clone(),
             inline,

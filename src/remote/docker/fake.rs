@@ -118,6 +118,6 @@ impl Blobs for Nothing {
 /// Carries out one call.
 pub(super) fn call(host: &Fake, overlay: &mut Overlay, module: &str, options: &Json, check: bool) -> Outcome {
     let options = options.as_object().unwrap().clone();
-    let call = Call { module: module.to_owned(), options, check, diff: true, ..Call::default() };
+    let call = Call { module: module.to_owned(), options, check, rehearsal: true, diff: true, ..Call::default() };
     execute(host, overlay, &call, &mut Nothing, &mut |_, _| {})
 }

@@ -136,7 +136,7 @@ impl BlockInFile {
         };
         let expression = expression::compile(pattern, Lines::default())?;
         let found = if expression::is_multi_line(pattern) {
-            let position = expression.find(content).map(|found| if after { found.end() } else { found.start() });
+            let position = expression.find(content).map(|found| if after { found.end } else { found.start });
             position.map(|position| content[..position].split(|byte| *byte == b'\n').count() - 1)
         } else {
             lines.iter().rposition(|line| expression.is_match(line))

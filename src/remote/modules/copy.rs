@@ -8,6 +8,7 @@ use super::{
     directories,
     replacement::{self, Care},
     tree::{Item, Sent},
+    words,
 };
 use crate::{
     options,
@@ -83,6 +84,14 @@ struct Source {
 impl Module for Copy {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         let mut plan = Plan::new();
+        if self.remote_src
+            && let Some(src) = &self.src
+        {
+            let expanded = words::expand(probe, src);
+            if expanded != *src {
+                return Self { src: Some(expanded), ..self.clone() }.plan(probe);
+            }
+        }
         if let Some(src) = &self.src {
             plan.set("src", src.as_str());
         }

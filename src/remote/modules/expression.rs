@@ -1,8 +1,126 @@
-//! Regular expressions and replacements as Python writes them, on top of an engine without look-around.
+//! Regular expressions and replacements as Python writes them, on top of a fast engine and one that knows look-around.
 
-use regex::bytes::{Captures, Regex, RegexBuilder};
+use std::ops::Range;
+
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::remote::Stop;
+
+/// A compiled expression.
+#[derive(Clone, Debug)]
+pub enum Expression {
+    /// One that takes time linear in the text, whatever bytes it holds.
+    Plain(Regex),
+    /// One with look-around or references to its own groups; it matches nothing in text that is not UTF-8.
+    Rich(Box<fancy_regex::Regex>),
+}
+
+/// Where the groups of a match are; the whole match is group 0.
+#[derive(Clone, Debug)]
+pub struct Groups<'t> {
+    text: &'t [u8],
+    spans: Vec<Option<Range<usize>>>,
+}
+
+impl<'t> Groups<'t> {
+    /// What a group matched, if it took part.
+    #[must_use]
+    pub fn get(&self, number: usize) -> Option<&'t [u8]> {
+        self.span(number).map(|span| &self.text[span])
+    }
+
+    /// Where a group matched, in bytes.
+    #[must_use]
+    pub fn span(&self, number: usize) -> Option<Range<usize>> {
+        self.spans.get(number).cloned().flatten()
+    }
+}
+
+impl Expression {
+    /// Whether it matches anywhere.
+    #[must_use]
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        match self {
+            Self::Plain(regex) => regex.is_match(text),
+            Self::Rich(_) => self.find(text).is_some(),
+        }
+    }
+
+    /// The first match.
+    #[must_use]
+    pub fn find(&self, text: &[u8]) -> Option<Range<usize>> {
+        match self {
+            Self::Plain(regex) => regex.find(text).map(|found| found.range()),
+            Self::Rich(regex) => regex.find(std::str::from_utf8(text).ok()?).ok()?.map(|found| found.range()),
+        }
+    }
+
+    /// The groups of the first match.
+    #[must_use]
+    pub fn captures<'t>(&self, text: &'t [u8]) -> Option<Groups<'t>> {
+        self.all(text, 1).pop()
+    }
+
+    /// The text with every match replaced.
+    #[must_use]
+    pub fn replace_all(&self, text: &[u8], mut new: impl FnMut(&Groups<'_>) -> Vec<u8>) -> Vec<u8> {
+        let (mut out, mut from) = (Vec::with_capacity(text.len()), 0);
+        for found in self.all(text, usize::MAX) {
+            let Some(span) = found.span(0) else { continue };
+            out.extend_from_slice(&text[from..span.start]);
+            out.extend(new(&found));
+            from = span.end;
+        }
+        out.extend_from_slice(&text[from..]);
+        out
+    }
+
+    /// The number of a named group.
+    #[must_use]
+    pub fn group(&self, name: &str) -> Option<usize> {
+        match self {
+            Self::Plain(regex) => regex.capture_names().position(|known| known == Some(name)),
+            Self::Rich(regex) => regex.capture_names().position(|known| known == Some(name)),
+        }
+    }
+
+    /// How many groups there are, the whole match among them.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        match self {
+            Self::Plain(regex) => regex.captures_len(),
+            Self::Rich(regex) => regex.captures_len(),
+        }
+    }
+
+    /// The expression in the words of the engine, without the flags.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Plain(regex) => regex.as_str(),
+            Self::Rich(regex) => regex.as_str(),
+        }
+    }
+
+    fn all<'t>(&self, text: &'t [u8], most: usize) -> Vec<Groups<'t>> {
+        match self {
+            Self::Plain(regex) => {
+                let spans = |found: regex::bytes::Captures<'_>| {
+                    found.iter().map(|part| part.map(|part| part.range())).collect()
+                };
+                regex.captures_iter(text).take(most).map(|found| Groups { text, spans: spans(found) }).collect()
+            }
+            Self::Rich(regex) => {
+                let Ok(readable) = std::str::from_utf8(text) else { return Vec::new() };
+                let spans =
+                    |found: fancy_regex::Captures<'_, str>| found.iter().map(|part| part.map(|part| part.range())).collect();
+                // One that gives up, having looked back too often, has found nothing.
+                let matches = regex.captures_iter(readable).map_while(Result::ok).take(most);
+                matches.map(|found| Groups { text, spans: spans(found) }).collect()
+            }
+        }
+    }
+}
 
 /// How an expression meets line ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,8 +134,8 @@ pub struct Lines {
 /// Compiles an expression.
 ///
 /// # Errors
-/// When it is none, or uses look-around or back-references, which names the expression.
-pub fn compile(pattern: &str, lines: Lines) -> Result<Regex, Stop> {
+/// When it is none, which names the expression.
+pub fn compile(pattern: &str, lines: Lines) -> Result<Expression, Stop> {
     let translated = translate(pattern, lines.multi || is_multi_line(pattern));
     let build = |unicode: bool| {
         RegexBuilder::new(&translated)
@@ -27,12 +145,18 @@ pub fn compile(pattern: &str, lines: Lines) -> Result<Regex, Stop> {
             .build()
     };
     // Ignoring case is only known for ASCII.
-    build(true).or_else(|_| build(false)).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Stop::failed(format!("cannot use the regular expression {pattern}: {reason}"))
-            .hint("look-around such as (?=…) and (?<!…) and back-references such as \\1 inside an expression are not supported")
-    })
+    if let Ok(plain) = build(true).or_else(|_| build(false)) {
+        return Ok(Expression::Plain(plain));
+    }
+    let flags = [(lines.multi, "(?m)"), (lines.dot_all, "(?s)")];
+    let flags: String = flags.iter().filter(|(set, _)| *set).map(|(_, flag)| *flag).collect();
+    fancy_regex::Regex::new(&format!("{flags}{translated}")).map(|rich| Expression::Rich(Box::new(rich))).map_err(
+        |error| {
+            let text = error.to_string();
+            let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Stop::failed(format!("cannot use the regular expression {pattern}: {reason}"))
+        },
+    )
 }
 
 /// Whether the expression itself asks for `^` and `$` at every line.
@@ -121,12 +245,12 @@ impl Replacement {
     ///
     /// # Errors
     /// A reference to a group that the expression does not have, or an escape that means nothing.
-    pub fn read(text: &str, expression: &Regex) -> Result<Self, Stop> {
+    pub fn read(text: &str, expression: &Expression) -> Result<Self, Stop> {
         let bad = |what: &str| Stop::failed(format!("cannot use the replacement {text}: {what}"));
         let group = |name: &str| {
-            let number = name.parse().ok().or_else(|| expression.capture_names().position(|known| known == Some(name)));
+            let number = name.parse().ok().or_else(|| expression.group(name));
             number
-                .filter(|number| *number < expression.captures_len())
+                .filter(|number| *number < expression.groups())
                 .ok_or_else(|| bad(&format!("the expression has no group {name}")))
         };
         let mut parts = Vec::new();
@@ -171,13 +295,13 @@ impl Replacement {
     }
 
     /// The text for one match; groups that took no part are empty.
-    pub fn expand(&self, captures: &Captures<'_>) -> Vec<u8> {
+    pub fn expand(&self, captures: &Groups<'_>) -> Vec<u8> {
         let mut out = Vec::new();
         for part in &self.0 {
             match part {
                 Part::Text(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Group(number) => {
-                    out.extend_from_slice(captures.get(*number).map_or(&[][..], |found| found.as_bytes()));
+                    out.extend_from_slice(captures.get(*number).unwrap_or_default());
                 }
             }
         }

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use regex::bytes::Regex;
 
 use super::{
     checksums::Algorithm,
     directories,
-    expression::{self, Lines},
+    expression::{self, Expression, Lines},
     globbing, inspection,
 };
 use crate::{
@@ -111,7 +110,7 @@ options! {
 struct Conditions {
     patterns: Vec<Name>,
     excludes: Vec<Name>,
-    contains: Option<Regex>,
+    contains: Option<Expression>,
     age: Option<i128>,
     size: Option<i128>,
 }
@@ -119,7 +118,7 @@ struct Conditions {
 /// How a name is recognised.
 enum Name {
     Glob(regex::Regex),
-    Expression(Regex),
+    Expression(Expression),
 }
 
 impl Module for Find {
@@ -210,6 +209,9 @@ impl Find {
         } else {
             let name = path.to_string_lossy();
             let output = probe.query(&["iconv", "-f", encoding, "-t", "utf-8", &name])?;
+            if ["not supported", "unsupported", "unknown"].iter().any(|word| output.stderr.contains(word)) {
+                return Err(Stop::failed(format!("unknown encoding: {encoding}")));
+            }
             output.success().then(|| output.stdout.into_bytes())
         };
         readable.ok_or_else(|| {

@@ -23,7 +23,7 @@ choices! {
 options! {
     /// Makes sure that a line is in a file, replaces a line that a regular expression finds, or removes lines.
     ///
-    /// Expressions are Python's, without look-around and back-references inside the expression.
+    /// Expressions are Python's.
     ///
     /// ## Example
     /// ```yaml

@@ -127,7 +127,7 @@ impl<S: System> Rehearsal<S> {
 
     fn call(&mut self, module: &str, options: Json, check: bool) -> Outcome {
         let Json::Object(options) = options else { panic!("options are a mapping") };
-        let call = Call { module: module.to_owned(), options, check, diff: true, ..Call::default() };
+        let call = Call { module: module.to_owned(), options, check, rehearsal: true, diff: true, ..Call::default() };
         execute(&self.host, &mut self.overlay, &call, &mut self.contents, &mut |_, _| {})
     }
 }

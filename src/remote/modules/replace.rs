@@ -62,7 +62,7 @@ impl Module for Replace {
             unknown @ Stop::Unknown(_) => unknown,
         })?;
         let mut count = 0;
-        let section = expression.replace_all(&original.content[start..end], |found: &regex::bytes::Captures<'_>| {
+        let section = expression.replace_all(&original.content[start..end], |found| {
             count += 1;
             template.expand(found)
         });
@@ -85,7 +85,7 @@ impl Replace {
             return Ok(Some((0, content.len())));
         }
         let expression = expression::compile(&self.bounds(), Lines { multi: false, dot_all: true })?;
-        let found = expression.captures(content).and_then(|found| found.name("subsection").map(|part| part.range()));
+        let found = expression.captures(content).and_then(|found| found.span(expression.group("subsection")?));
         Ok(found.map(|range| (range.start, range.end)))
     }
 }

@@ -41,7 +41,7 @@ impl Trial {
 
     fn call(&mut self, module: &str, options: Json, check: bool) -> Outcome {
         let options = serde_json::from_value(options).unwrap();
-        let call = Call { module: module.to_owned(), options, check, diff: true, ..Call::default() };
+        let call = Call { module: module.to_owned(), options, check, rehearsal: true, diff: true, ..Call::default() };
         execute(&self.host, &mut self.overlay, &call, &mut NoBlobs, &mut |_, _| {})
     }
 
