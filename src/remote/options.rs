@@ -217,7 +217,7 @@ pub fn field<T: OptionType>(
         None => {
             let value = missing();
             if value.is_none() {
-                problems.push(format!("missing required option: {name}"));
+                problems.push(format!("missing required arguments: {name}"));
             }
             value
         }

@@ -31,10 +31,15 @@ pub async fn run(turn: &Turn) -> Done {
     if options.contains_key("content") && options.contains_key("src") {
         return Done::failed("src and content are mutually exclusive");
     }
+    if options.get("dest").is_none_or(|dest| dest.is_null() || dest == "") {
+        return Done::failed("dest is required");
+    }
     if turn.flag("remote_src", false) || options.contains_key("content") {
         return turn.module("copy", options, &[]).await.into();
     }
-    let Some(src) = turn.text("src") else { return Done::failed("src (or content) is required") };
+    let Some(src) = turn.text("src").filter(|src| !src.is_empty()) else {
+        return Done::failed("src (or content) is required");
+    };
     let path = match turn.find_file("files", &src) {
         Ok(path) => path,
         Err(failure) => return Outcome::new(Verdict::Failed(failure)).into(),
@@ -65,7 +70,11 @@ pub(super) fn open(turn: &Turn, path: &Path) -> Result<Blob, String> {
     let unreadable = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
     if turn.flag("decrypt", true) && starts_as_vault(path) {
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        let plain = turn.run.loader.keyring.open(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let keyring = &turn.run.loader.keyring;
+        if keyring.is_empty() {
+            return Err(format!("A vault password or secret must be specified to decrypt {}", path.display()));
+        }
+        let plain = keyring.open(&text).map_err(|error| format!("{}: {error}", path.display()))?;
         return Ok(turn.run.blobs.add_bytes(plain.expose().clone()));
     }
     turn.run.blobs.add_file(path).map_err(unreadable)

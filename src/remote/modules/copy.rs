@@ -130,6 +130,9 @@ impl Module for Copy {
             let checksum = Algorithm::Sha1.file(probe, &dest)?;
             plan.set("checksum", checksum);
         }
+        if file && !self.remote_src {
+            plan.set("md5sum", Algorithm::Md5.file(probe, &dest)?);
+        }
         Ok(())
     }
 }
@@ -150,6 +153,9 @@ impl Copy {
             match probe.stat_followed(&path)? {
                 None => return Err(Stop::failed(format!("Source {src} not found"))),
                 Some(stat) if stat.kind == FileKind::Directory => return Ok(None),
+                Some(stat) if stat.kind != FileKind::File => {
+                    return Err(Stop::failed(format!("Source {src} is not a file")));
+                }
                 Some(stat) => Source { content: Content::CopyOf(path), mode: Some(stat.mode) },
             }
         } else {

@@ -112,8 +112,9 @@ impl Expression {
             }
             Self::Rich(regex) => {
                 let Ok(readable) = std::str::from_utf8(text) else { return Vec::new() };
-                let spans =
-                    |found: fancy_regex::Captures<'_, str>| found.iter().map(|part| part.map(|part| part.range())).collect();
+                let spans = |found: fancy_regex::Captures<'_, str>| {
+                    found.iter().map(|part| part.map(|part| part.range())).collect()
+                };
                 // One that gives up, having looked back too often, has found nothing.
                 let matches = regex.captures_iter(readable).map_while(Result::ok).take(most);
                 matches.map(|found| Groups { text, spans: spans(found) }).collect()

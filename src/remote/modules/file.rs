@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     choices, options,
-    protocol::{Attributes, Change, Content, Diff, Json, Map},
+    protocol::{Attributes, Change, Content, Diff, Failure, Json, Map},
     remote::{
         Applied, Module, Plan, Planned, Probe, Stop,
         machine::{
@@ -107,7 +107,9 @@ impl Module for File {
             State::Hard => self.hard(&mut plan, probe, &path, stat)?,
             State::Touch => self.touch(&mut plan, probe, &path, stat)?,
         }
-        difference(&mut plan);
+        if probe.wants_diff() {
+            difference(&mut plan);
+        }
         if state == State::Absent && probe.wants_diff() && directories::is_directory(probe, &path)? {
             contents(&mut plan, probe, &path)?;
         }
@@ -290,10 +292,10 @@ impl File {
         plan.set("src", src.as_str());
         let target = PathBuf::from(src);
         let Some(resolved) = probe.resolve(&target)? else {
-            return Err(Stop::failed(format!("src does not exist: {src}")));
+            return Err(gone(plan));
         };
         let Some(original) = probe.stat(&resolved)? else {
-            return Err(Stop::failed(format!("src does not exist: {src}")));
+            return Err(gone(plan));
         };
         if original.kind == FileKind::Directory {
             return Err(Stop::failed(format!("{src} is a directory, and directories have no hard links")));
@@ -409,6 +411,12 @@ fn contents(plan: &mut Plan, probe: &Probe<'_>, path: &Path) -> Found<()> {
         before["path_content"] = json!({ "directories": folders, "files": files });
     }
     Ok(())
+}
+
+/// A hard link needs something to lead to.
+fn gone(plan: &Plan) -> Stop {
+    let failure = Failure::new("src does not exist").hint("a hard link needs a file that is there already");
+    Stop::Failed(failure, plan.result.clone())
 }
 
 /// Says whether a file looks like no text; nothing is changed.

@@ -124,7 +124,7 @@ enum Name {
 impl Module for Find {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         if self.paths.is_empty() {
-            return Err(Stop::failed("missing required option: paths"));
+            return Err(Stop::failed("missing required arguments: paths"));
         }
         if self.limit.is_some_and(|limit| limit <= 0) {
             return Err(Stop::failed("limit has to be at least 1; leave it out for no limit"));
@@ -209,7 +209,7 @@ impl Find {
         } else {
             let name = path.to_string_lossy();
             let output = probe.query(&["iconv", "-f", encoding, "-t", "utf-8", &name])?;
-            if ["not supported", "unsupported", "unknown"].iter().any(|word| output.stderr.contains(word)) {
+            if ["not supported", "unsupported", "unknown", "failed to start conversion"].iter().any(|word| output.stderr.contains(word)) {
                 return Err(Stop::failed(format!("unknown encoding: {encoding}")));
             }
             output.success().then(|| output.stdout.into_bytes())

@@ -91,11 +91,18 @@ impl Module for LineInFile {
 }
 
 impl LineInFile {
-    fn present(&self, plan: Plan, probe: &Probe<'_>) -> Planned {
+    fn present(&self, mut plan: Plan, probe: &Probe<'_>) -> Planned {
         if self.backrefs && self.regexp.is_none() {
             return Err(Stop::failed("regexp is required with backrefs=true"));
         }
         let Some(line) = &self.line else { return Err(Stop::failed("line is required with state=present")) };
+        for (name, text) in [("regular expression", &self.regexp), ("search string", &self.search_string)] {
+            if text.as_deref() == Some("") {
+                plan.warnings.push(format!(
+                    "The {name} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending."
+                ));
+            }
+        }
         let original = self.editing.open(probe)?;
         if !original.exists() && !self.create {
             return Err(Stop::failed(format!("Destination {} does not exist !", self.editing.path.display()))
