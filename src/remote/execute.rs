@@ -31,6 +31,9 @@ pub fn execute(
         return Outcome::new(Verdict::Skipped(format!("{} has nothing to predict in check mode", entry.name)));
     }
     let options = expand(entry, &call.options, system, call);
+    if let Some(message) = unsupported(entry, &options) {
+        return Outcome::failed(message);
+    }
     let module = match (entry.parse)(&options) {
         Ok(module) => module,
         Err(problems) => return Outcome::failed(problems.join("; ")),
@@ -140,6 +143,23 @@ fn stopped(stop: Stop) -> Outcome {
         Stop::Failed(failure, result) => Outcome { result, ..Outcome::new(Verdict::Failed(failure)) },
         Stop::Unknown(reason) => Outcome::new(Verdict::Unknown(reason)),
     }
+}
+
+/// What is said of options that a module does not take.
+fn unsupported(entry: &Entry, options: &Map) -> Option<String> {
+    let spec = (entry.spec)();
+    let known = |name: &str| spec.iter().any(|option| option.name == name || option.aliases.contains(&name));
+    let mut unknown: Vec<&str> = options.keys().map(String::as_str).filter(|name| !known(name)).collect();
+    unknown.sort_unstable();
+    let message = format!("Unsupported parameters for ({}) module: {}", entry.name, unknown.join(", "));
+    // A shell's free form hides which options there are.
+    if unknown.is_empty() || entry.name == "shell" {
+        return (!unknown.is_empty()).then_some(message);
+    }
+    let visible = spec.iter().filter(|option| option.kind != Kind::Blob && !option.name.starts_with('_'));
+    let mut names: Vec<&str> = visible.map(|option| option.name).collect();
+    names.sort_unstable();
+    Some(format!("{message}. Supported parameters include: {}.", names.join(", ")))
 }
 
 /// Expands `~` and variables in the options that are paths.

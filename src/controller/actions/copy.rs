@@ -93,7 +93,18 @@ fn tree(turn: &Turn, top: &Path, src: &str, options: &mut Map) -> Result<Vec<Blo
     let prefix =
         if src.ends_with('/') { PathBuf::new() } else { top.file_name().map(PathBuf::from).unwrap_or_default() };
     for entry in walkdir::WalkDir::new(top).follow_links(follow).sort_by_file_name() {
-        let entry = entry.map_err(|error| error.to_string())?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            // A link that leads nowhere, or back to where it stands, is copied as a link.
+            Err(error) => match error.path().and_then(|path| Some((path, std::fs::read_link(path).ok()?))) {
+                Some((path, target)) => {
+                    let path = prefix.join(path.strip_prefix(top).unwrap_or(path));
+                    items.push(json!({ "kind": "symlink", "path": path, "target": target }));
+                    continue;
+                }
+                None => return Err(error.to_string()),
+            },
+        };
         let below = entry.path().strip_prefix(top).unwrap_or(Path::new(""));
         let path = prefix.join(below);
         if path.as_os_str().is_empty() {

@@ -221,7 +221,7 @@ pub fn describe_stat(plan: &mut Plan, probe: &Probe<'_>, stat: Option<&Stat>) {
         plan.set("gid", stat.gid);
         plan.set("owner", accounts::user_name(probe, stat.uid).unwrap_or_else(|| stat.uid.to_string()));
         plan.set("group", accounts::group_name(probe, stat.gid).unwrap_or_else(|| stat.gid.to_string()));
-        plan.set("mode", format!("{:04o}", stat.mode));
+        plan.set("mode", format!("0{:03o}", stat.mode));
         plan.set("size", stat.size);
     }
 }

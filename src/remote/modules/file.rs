@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    attributes::{self, FileAttributes},
+    accounts, attributes::{self, FileAttributes},
     directories, flags,
     times::Times,
 };
@@ -76,6 +76,66 @@ options! {
 
 impl Module for File {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
+        if let Some(planned) = self.without_strangers(probe) {
+            return planned;
+        }
+        self.planned(probe)
+    }
+
+    fn report(&self, plan: &mut Plan, _applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
+        let path =
+            plan.result.get("path").or_else(|| plan.result.get("dest")).and_then(Json::as_str).map(PathBuf::from);
+        match path {
+            Some(path) => attributes::describe(plan, probe, &path),
+            None => Ok(()),
+        }
+    }
+}
+
+impl File {
+    /// A prediction does without owners and groups that nobody knows yet, and says so; `None` when all are known.
+    fn without_strangers(&self, probe: &Probe<'_>) -> Option<Planned> {
+        if !probe.predicting() {
+            return None;
+        }
+        let mut warnings = Vec::new();
+        let mut known = self.clone();
+        let number = |name: &Option<String>| name.as_deref().and_then(|name| name.parse::<u32>().ok());
+        if let Some(uid) = number(&self.attributes.owner) {
+            if accounts::user_name(probe, uid).is_none() {
+                warnings.push(format!("failed to look up user with uid {uid}"));
+            }
+        } else if let Some(Err(Stop::Failed(failure, _))) = self.attributes.owner.as_deref().map(|name| accounts::user(probe, name)) {
+            warnings.push(failure.message);
+            known.attributes.owner = None;
+        }
+        if let Some(gid) = number(&self.attributes.group) {
+            if accounts::group_name(probe, gid).is_none() {
+                warnings.push(format!("failed to look up group with gid {gid}"));
+            }
+        } else if let Some(Err(Stop::Failed(failure, _))) =
+            self.attributes.group.as_deref().map(|name| accounts::group(probe, name))
+        {
+            warnings.push(failure.message);
+            known.attributes.group = None;
+        }
+        if warnings.is_empty() {
+            return None;
+        }
+        Some(match known.planned(probe) {
+            Ok(mut plan) => {
+                plan.warnings.extend(warnings);
+                Ok(plan)
+            }
+            Err(Stop::Failed(failure, mut result)) => {
+                result.insert("warnings".to_owned(), json!(warnings));
+                Err(Stop::Failed(failure, result))
+            }
+            Err(unknown) => Err(unknown),
+        })
+    }
+
+    fn planned(&self, probe: &Probe<'_>) -> Planned {
         let path = self.path(probe)?;
         let stat = probe.stat(&path)?;
         if self.diff_peek {
@@ -116,17 +176,6 @@ impl Module for File {
         Ok(plan)
     }
 
-    fn report(&self, plan: &mut Plan, _applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
-        let path =
-            plan.result.get("path").or_else(|| plan.result.get("dest")).and_then(Json::as_str).map(PathBuf::from);
-        match path {
-            Some(path) => attributes::describe(plan, probe, &path),
-            None => Ok(()),
-        }
-    }
-}
-
-impl File {
     /// The path itself; a hard link whose path is a directory goes into it.
     fn path(&self, probe: &Probe<'_>) -> Found<PathBuf> {
         let text = self.path.to_string_lossy();
@@ -151,13 +200,11 @@ impl File {
             other => {
                 let state = attributes::state_word(other.as_ref());
                 plan.set("state", state);
-                let stop = Stop::failed(format!("file ({}) is {state}, cannot continue", path.display()));
-                Err(match state {
-                    "absent" => {
-                        stop.hint("state: touch makes an empty file; state: file only changes one that is there")
-                    }
-                    _ => stop,
-                })
+                let mut failure = Failure::new(format!("file ({}) is {state}, cannot continue", path.display()));
+                if state == "absent" {
+                    failure = failure.hint("state: touch makes an empty file; state: file only changes one that is there");
+                }
+                Err(Stop::Failed(failure, plan.result.clone()))
             }
         }
     }

@@ -260,7 +260,7 @@ impl Find {
                 return Ok(());
             }
         }
-        let goes_on = self.recurse && level < DEPTH_MAX && self.depth.is_none_or(|depth| depth <= 0 || level < depth);
+        let goes_on = self.recurse && level < DEPTH_MAX && self.depth.is_none_or(|depth| depth <= 0 || level <= depth);
         for directory in below.into_iter().filter(|_| goes_on) {
             match self.walk(probe, &directory, level + 1, wanted, found) {
                 Err(Stop::Failed(failure, _)) => {

@@ -36,8 +36,6 @@ options! {
         stdin_add_newline: bool = true,
         /// Whether empty lines at the end of the output are left out.
         strip_empty_ends: bool = true,
-        /// Only `command` expands arguments itself; a shell always does.
-        expand_argument_vars: bool = true,
         ..conditions: Conditions
     }
 }

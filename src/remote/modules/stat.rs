@@ -61,14 +61,14 @@ impl Module for StatFile {
         set("block_size", stat.block_size.into());
         // Access is asked of what a link leads to, even where the link itself is looked at.
         let (readable, writeable, executable) =
-            probe.stat_followed(&self.path)?.map_or((false, false, false), |stat| inspection::access(probe, &stat));
+            probe.stat_followed(&self.path).ok().flatten().map_or((false, false, false), |stat| inspection::access(probe, &stat));
         set("readable", readable.into());
         set("writeable", writeable.into());
         set("executable", executable.into());
         if stat.kind == FileKind::Symlink {
             let target = probe.read_link(&self.path)?;
             let source =
-                probe.resolve(&self.path)?.unwrap_or_else(|| super::directories::parent(&self.path).join(&target));
+                probe.resolve(&self.path).ok().flatten().unwrap_or_else(|| super::directories::parent(&self.path).join(&target));
             set("lnk_source", source.to_string_lossy().into());
             set("lnk_target", target.to_string_lossy().into());
         }

@@ -1,6 +1,6 @@
 //! A directory tree that is to be copied: sent by the controller or read on the host.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -98,6 +98,24 @@ impl Item {
 /// Deeper trees are taken for links that lead in a circle.
 const DEPTH_MAX: usize = 256;
 
+/// Whether a link leads to a directory that it is in.
+fn is_circle(probe: &Probe<'_>, directory: &Path, link: &Path) -> Found<bool> {
+    let is_link = probe.stat(link)?.is_some_and(|stat| stat.kind == FileKind::Symlink);
+    Ok(is_link && probe.resolve(link).ok().flatten().is_some_and(|target| plain(directory).starts_with(plain(&target))))
+}
+
+/// A path without `.` and `..`.
+fn plain(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut plain, part| {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+        plain
+    })
+}
+
 fn read_into(
     probe: &Probe<'_>,
     top: &Path,
@@ -113,7 +131,9 @@ fn read_into(
     for name in probe.read_dir(&directory)? {
         let path = below.join(&name);
         let from = top.join(&path);
-        let stat = if follow { probe.stat_followed(&from)? } else { None };
+        let leads_back = follow && is_circle(probe, &directory, &from)?;
+        // A link that leads nowhere, or back to where it stands, stays a link.
+        let stat = if follow && !leads_back { probe.stat_followed(&from).ok().flatten() } else { None };
         let Some(stat) = stat.map_or_else(|| probe.stat(&from), |stat| Ok(Some(stat)))? else { continue };
         match stat.kind {
             FileKind::Directory => {
