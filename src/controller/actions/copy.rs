@@ -92,7 +92,9 @@ fn tree(turn: &Turn, top: &Path, src: &str, options: &mut Map) -> Result<Vec<Blo
     // Without a slash at its end the directory itself is copied, not only what it holds.
     let prefix =
         if src.ends_with('/') { PathBuf::new() } else { top.file_name().map(PathBuf::from).unwrap_or_default() };
-    for entry in walkdir::WalkDir::new(top).follow_links(follow).sort_by_file_name() {
+    let walk = walkdir::WalkDir::new(top).follow_links(follow);
+    // Files stand before folders, so that the first one that cannot be read is the one nearest to the top.
+    for entry in walk.sort_by_key(|entry| (entry.file_type().is_dir(), entry.file_name().to_owned())) {
         let entry = match entry {
             Ok(entry) => entry,
             // A link that leads nowhere, or back to where it stands, is copied as a link.

@@ -77,6 +77,17 @@ impl Default for Real {
     }
 }
 
+/// Gives a file the access list of the one that it replaces, where there is one.
+fn keep_access_list(path: &Path, file: &fs::File) {
+    const NAME: &str = "system.posix_acl_access";
+    const BYTES_MAX: usize = 64 << 10;
+    let mut list = vec![0; BYTES_MAX];
+    // Where a file system knows no lists, there is none to keep.
+    if let Ok(length) = rustix::fs::getxattr(path, NAME, &mut list[..]) {
+        let _ = rustix::fs::fsetxattr(file, NAME, &list[..length], rustix::fs::XattrFlags::empty());
+    }
+}
+
 /// Times that differ less from the present were meant to be it.
 const NOW_NANOSECONDS: i128 = 10_000_000_000;
 
@@ -124,8 +135,8 @@ impl System for Real {
     }
 
     fn run(&self, command: &Run, line: &mut dyn FnMut(&str)) -> io::Result<Output> {
-        let launcher = if self.attended || self.deadline.is_some() { std::env::current_exe().ok() } else { None };
-        command::run(command, &self.path, launcher.as_deref(), &|| self.given_up(), line)
+        let launcher = if self.attended { std::env::current_exe().ok() } else { None };
+        command::run(command, &self.path, launcher.as_deref(), &|| self.attended && command::hung_up(), line)
     }
 
     fn dial(&self, socket: &Path) -> io::Result<Box<dyn Duplex>> {
@@ -265,6 +276,9 @@ impl Real {
             if asked {
                 owned?;
             }
+        }
+        if replaced.is_some() {
+            keep_access_list(path, &file);
         }
         let mode = attributes.mode.or(replaced.map(|metadata| metadata.mode() & 0o7777)).unwrap_or(0o666 & !self.umask);
         file.set_permissions(fs::Permissions::from_mode(mode))?;

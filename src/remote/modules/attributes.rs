@@ -29,13 +29,13 @@ options! {
         group: Option<String>,
         /// Attributes of the file system as `chattr` takes them: `+i`, `-a`, `=e`; without a sign they are all there are.
         attributes: Option<String> [attr],
-        /// User of the SELinux context; not looked at where SELinux is off.
+        /// User of the `SELinux` context; not looked at where `SELinux` is off.
         seuser: Option<String>,
-        /// Role of the SELinux context, likewise.
+        /// Role of the `SELinux` context, likewise.
         serole: Option<String>,
-        /// Type of the SELinux context, likewise.
+        /// Type of the `SELinux` context, likewise.
         setype: Option<String>,
-        /// Level of the SELinux context, likewise.
+        /// Level of the `SELinux` context, likewise.
         selevel: Option<String>,
         /// Write into the existing file when it cannot be replaced atomically, as with a file that is mounted into a container.
         unsafe_writes: bool = false,

@@ -336,8 +336,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_named() {
-        for pattern in ["(?=x)y", "(?<!a)b", r"(a)\1"] {
+    fn look_around_and_references_are_known() {
+        for (pattern, good, bad) in [("x(?=y)", "xy", "xz"), ("(?<!a)b", "cb", "ab"), (r"^(a) \1$", "a a", "a b")] {
+            assert!(matches(pattern, good) && !matches(pattern, bad), "{pattern}");
+        }
+        let doubled = compile(r"(\w)\1", Lines { multi: true, dot_all: false }).unwrap();
+        let replaced = doubled.replace_all(b"aab\ncc", |found| found.get(1).unwrap().to_vec());
+        assert_eq!(replaced, b"ab\nc");
+        assert!(!compile("(?=x)", Lines::default()).unwrap().is_match(b"\xff"), "only text can be looked around in");
+    }
+
+    #[test]
+    fn what_is_no_expression_is_named() {
+        for pattern in ["(a", "[b", "*"] {
             match compile(pattern, Lines::default()) {
                 Err(Stop::Failed(failure, _)) => assert!(failure.message.contains(pattern), "{}", failure.message),
                 other => panic!("{other:?}"),

@@ -122,6 +122,12 @@ impl File {
         if warnings.is_empty() {
             return None;
         }
+        // Of something that is there they could not be set either.
+        let there = known.path(probe).and_then(|path| probe.exists(&path)).unwrap_or(false);
+        if there && (known.attributes.owner != self.attributes.owner || known.attributes.group != self.attributes.group) {
+            let failure = Failure::new(warnings.join("; "));
+            return Some(Err(Stop::Failed(failure, Map::from_iter([("warnings".to_owned(), json!(warnings))]))));
+        }
         Some(match known.planned(probe) {
             Ok(mut plan) => {
                 plan.warnings.extend(warnings);

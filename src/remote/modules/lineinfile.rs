@@ -74,11 +74,6 @@ impl Module for LineInFile {
         }
         let mut plan = Plan::new();
         plan.set("backup", "");
-        for (name, value) in [("regular expression", &self.regexp), ("search string", &self.search_string)] {
-            if value.as_deref() == Some("") {
-                plan.warnings.push(format!("the {name} is empty and matches every line of the file"));
-            }
-        }
         let mut plan = match self.state {
             State::Present => self.present(plan, probe)?,
             State::Absent => self.absent(plan, probe)?,
@@ -274,7 +269,7 @@ mod tests {
         assert_eq!(host.host.text("/etc/d/f").unwrap(), "a\n");
         assert!(host.fails("lineinfile", json!({"path": "/etc/d", "line": "a"})).contains("is a directory"));
         assert!(
-            host.fails("lineinfile", json!({"path": "/etc/d/f", "line": "a", "regexp": "(?=x)"})).contains("(?=x)")
+            host.fails("lineinfile", json!({"path": "/etc/d/f", "line": "a", "regexp": "(x"})).contains("(x")
         );
     }
 }
