@@ -23,7 +23,7 @@ use super::{
     settings::Settings,
     variables::{Layer, Var},
 };
-use crate::protocol::{Change, Json};
+use crate::protocol::{Change, Json, Outcome, Verdict};
 
 /// One run from its first play to its recap.
 pub struct Run {
@@ -170,6 +170,15 @@ impl Run {
             layer.insert(Arc::from("ansible_facts"), Var::Data(all));
             state.facts = Arc::new(layer);
         });
+    }
+
+    /// Keeps the facts that a module returned, as any module may.
+    pub fn keep_facts(&self, host: &str, outcome: &Outcome) {
+        if let Some(Json::Object(facts)) = outcome.result.get("ansible_facts")
+            && !matches!(outcome.verdict, Verdict::Failed(_))
+        {
+            self.add_facts(host, facts);
+        }
     }
 
     /// The tallies of all hosts that came into play.

@@ -27,6 +27,15 @@ pub struct OptionSpec {
     pub doc: &'static str,
 }
 
+impl OptionSpec {
+    /// Whether the option goes by that name: its own, an alias, or one of them with hyphens (`update-cache`).
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let underscored = name.replace('-', "_");
+        [name, &underscored].iter().any(|name| self.name == *name || self.aliases.contains(name))
+    }
+}
+
 /// What values an option takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {

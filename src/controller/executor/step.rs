@@ -282,7 +282,10 @@ impl Step {
             };
         }
         match turn.call(&module, turn.json_options()?, &[]).await {
-            Called::Outcome(outcome) => Ok((*outcome).into()),
+            Called::Outcome(outcome) => {
+                self.run.keep_facts(&self.host, &outcome);
+                Ok((*outcome).into())
+            }
             Called::Unreachable(failure) => Err(Stopped::Unreachable(failure)),
         }
     }

@@ -46,7 +46,7 @@ fn options(task: &Task, spec: &[OptionSpec], diagnostics: &mut Diagnostics) {
     if spec.is_empty() {
         return;
     }
-    let option = |name: &str| spec.iter().find(|option| option.name == name || option.aliases.contains(&name));
+    let option = |name: &str| spec.iter().find(|option| option.is_called(name));
     for (key, value) in &task.arguments.options {
         let Some(name) = key.as_str() else { continue };
         if engine::is_template(name) {

@@ -1,6 +1,8 @@
 //! Facts that the host's owner keeps in `*.fact` files: JSON, INI, or a program that prints either.
 
-use crate::protocol::{Json, Map};
+use std::path::Path;
+
+use crate::protocol::{Json, Map, Run};
 
 use super::Gathering;
 
@@ -10,18 +12,38 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     for file in facts.names(&directory) {
         let Some(name) = file.strip_suffix(".fact") else { continue };
         let path = directory.join(&file);
-        let executable = facts.probe.stat_followed(&path).ok().flatten().is_some_and(|stat| stat.mode & 0o111 != 0);
-        let said = if executable { facts.says(&[&path.to_string_lossy()]) } else { facts.text(&path) };
-        let value = match said {
-            None => Json::from(format!("error: {} could not be read or failed", path.display())),
-            Some(text) => serde_json::from_str(&text)
-                .ok()
-                .or_else(|| ini(&text))
-                .unwrap_or_else(|| Json::from(format!("error: {} is neither JSON nor INI", path.display()))),
-        };
-        local.insert(name.to_owned(), value);
+        local.insert(name.to_owned(), value_of(facts, &path));
     }
     facts.set("local", local);
+}
+
+/// The value of one file; what is wrong with it is its value too, so that one bad file does not hide the others.
+fn value_of(facts: &Gathering<'_, '_>, path: &Path) -> Json {
+    let shown = path.display();
+    let Some(stat) = facts.probe.stat_followed(path).ok().flatten() else {
+        return Json::from(format!("Could not stat fact ({shown}): there is no such file"));
+    };
+    let text = if stat.mode & 0o111 != 0 {
+        let mut run = Run::new([path.to_string_lossy()]);
+        run.timeout = Some(facts.timeout);
+        match facts.probe.query_run(&run) {
+            Ok(output) if output.success() => output.stdout,
+            Ok(output) => {
+                let said = output.stderr.trim();
+                return Json::from(format!("Failure executing fact script ({shown}), rc: {}, err: {said}", output.code));
+            }
+            Err(_) => return Json::from(format!("Failure executing fact script ({shown}): it could not be run")),
+        }
+    } else {
+        match facts.text(path) {
+            Some(text) => text,
+            None => return Json::from(format!("error loading facts from ({shown}): it could not be read")),
+        }
+    };
+    serde_json::from_str(&text)
+        .ok()
+        .or_else(|| ini(&text))
+        .unwrap_or_else(|| Json::from(format!("error loading facts as ini or JSON - please check content: {shown}")))
 }
 
 fn ini(text: &str) -> Option<Json> {

@@ -53,6 +53,7 @@ catalog! {
     fips min;
     caps min;
     ssh_pub_keys min;
+    python min;
     network ["interfaces" "default_ipv4" "default_ipv6" "all_ipv4_addresses" "all_ipv6_addresses"];
     hardware ["processor" "memory" "uptime"];
     dmi ["system_vendor" "product_name"];
@@ -78,7 +79,7 @@ pub fn subset_names() -> Vec<&'static str> {
     let names = CATALOG.iter().flat_map(|subset| [plain(subset)].into_iter().chain(subset.also.iter().copied()));
     let mut names: Vec<&str> = ["all", "min"].into_iter().chain(names).collect();
     // Asked for often enough, and nothing here has anything to say about them.
-    names.extend(["facter", "ohai", "python"]);
+    names.extend(["facter", "ohai"]);
     names.sort_unstable();
     names
 }
@@ -101,7 +102,10 @@ pub fn select(wanted: &[String]) -> Result<Vec<&'static Subset>, String> {
             None => (&mut named, word.as_str()),
         };
         if !known.contains(&name) {
-            return Err(format!("bad subset '{name}'; gather_subset takes: {}", known.join(", ")));
+            return Err(format!(
+                "Bad subset '{name}' given to Ansible. gather_subset options allowed: all, {}",
+                known.iter().filter(|known| **known != "all").copied().collect::<Vec<_>>().join(", ")
+            ));
         }
         match word.as_str() {
             "all" => everything = true,

@@ -40,6 +40,7 @@ catalog! {
     command: Entry::of::<command::Command>("command").portable();
     copy: Entry::of::<copy::Copy>("copy").portable();
     cron: Entry::of::<cron::Cron>("cron");
+    debconf: Entry::of::<debconf::Debconf>("debconf");
     docker_container: Entry::of::<docker_container::DockerContainer>("docker_container");
     docker_container_exec: Entry::of::<docker_container_exec::DockerContainerExec>("docker_container_exec").unchecked();
     docker_container_info: Entry::of::<docker_container_info::DockerContainerInfo>("docker_container_info");
@@ -56,12 +57,14 @@ catalog! {
     docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
     docker_volume_info: Entry::of::<docker_volume_info::DockerVolumeInfo>("docker_volume_info");
     expect: Entry::of::<expect::Expect>("expect").unchecked();
+    dpkg_selections: Entry::of::<dpkg_selections::DpkgSelections>("dpkg_selections");
     file: Entry::of::<file::File>("file").portable();
     find: Entry::of::<find::Find>("find");
     getent: Entry::of::<getent::Getent>("getent");
     git: Entry::of::<git::Git>("git");
     group: Entry::of::<group::Group>("group");
     hostname: Entry::of::<hostname::Hostname>("hostname");
+    iptables: Entry::of::<iptables::Iptables>("iptables");
     lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
     mount: Entry::of::<mount::Mount>("mount");
     package: Entry::of::<package::Package>("package");

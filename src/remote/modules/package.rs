@@ -30,11 +30,13 @@ options! {
         /// Packages, by the names they have on this host.
         name: Vec<String>,
         /// What they should be.
-        state: State,
+        state: State = State::Present,
         /// The package manager; found out when `auto`.
         r#use: String = "auto",
         /// Update the package lists first, where the manager has them (apt).
         update_cache: Option<bool>,
+        /// Packages that must not be touched on the way (dnf and yum).
+        exclude: Vec<String>,
     }
 }
 
@@ -53,9 +55,15 @@ choices! {
 impl Module for Package {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         if self.uses_apt(probe)? {
+            if !self.exclude.is_empty() {
+                return Err(Stop::failed("apt cannot exclude packages: leave `exclude` out on this host"));
+            }
             return self.apt()?.plan(probe);
         }
         let manager = self.manager(probe)?;
+        if !self.exclude.is_empty() && !matches!(manager.name, "dnf" | "dnf5" | "yum") {
+            return Err(Stop::failed(format!("{} cannot exclude packages", manager.name)));
+        }
         let mut plan = Plan::new();
         let (mut install, mut upgrade, mut remove) = (Vec::new(), Vec::new(), Vec::new());
         for name in self.name.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
@@ -80,6 +88,7 @@ impl Module for Package {
                 continue;
             }
             let mut run = managers::act(verb, &names);
+            run.argv.extend(self.exclude.iter().map(|name| format!("--exclude={name}")));
             run.effects = names.iter().map(|name| Effect::new("package", name, value.clone())).collect();
             let listed = names.join("\n") + "\n";
             if value.is_null() {

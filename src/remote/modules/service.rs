@@ -43,6 +43,8 @@ options! {
         runlevel: String = "default",
         /// More words for the script.
         arguments: String [args] = "",
+        /// Have systemd read its unit files again first; other managers have none.
+        daemon_reload: bool = false,
         /// Accepted for Ansible's sake; what starts services is found out.
         r#use: String = "auto",
     }
@@ -104,7 +106,7 @@ impl Service {
     }
 
     fn systemd(&self) -> Systemd {
-        Systemd::plain(&self.name, self.state, self.enabled)
+        Systemd { daemon_reload: self.daemon_reload, ..Systemd::plain(&self.name, self.state, self.enabled) }
     }
 }
 

@@ -109,7 +109,7 @@ mod tests {
         let outcome = Trial::new(debian()).apply("setup", options);
         assert_eq!(outcome.result["ansible_facts"], json!({"ansible_os_family": "Debian"}));
         let outcome = Trial::new(debian()).apply("setup", json!({"gather_subset": ["nosuch"]}));
-        assert!(failure(&outcome).contains("bad subset 'nosuch'"));
+        assert!(failure(&outcome).contains("Bad subset 'nosuch'"));
     }
 
     #[test]

@@ -93,8 +93,7 @@ pub(super) fn canonical(spec: &[OptionSpec], map: &Map) -> Result<Map, Vec<Strin
     let mut canonical = Map::new();
     let mut problems = Vec::new();
     for (name, value) in map {
-        let Some(option) = spec.iter().find(|option| option.name == name || option.aliases.contains(&name.as_str()))
-        else {
+        let Some(option) = spec.iter().find(|option| option.is_called(name)) else {
             let known: Vec<&str> = spec.iter().filter(|o| o.kind != Kind::Blob).map(|option| option.name).collect();
             problems.push(format!("unsupported option: {name}. Supported options: {}", known.join(", ")));
             continue;
