@@ -3,6 +3,7 @@
 use std::io::{BufReader, stdin, stdout};
 
 use deployer::remote::{
+    job,
     machine::{real::Real, terminal},
     relay::relay,
     serve::serve,
@@ -25,6 +26,12 @@ fn main() -> std::process::ExitCode {
         // Standard error is the terminal, where whoever listens reads why nothing came.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{error}\n").as_bytes());
         return std::process::ExitCode::from(NOT_STARTED);
+    }
+    if let [word, path] = words.as_slice()
+        && word == job::WORD
+    {
+        let ended = job::run(path.as_ref(), &mut stdin().lock(), &mut stdout().lock());
+        return if ended.is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
     }
     let program = std::env::current_exe().unwrap_or_default();
     match serve(&Real::attended(), &mut BufReader::new(stdin().lock()), &mut stdout().lock(), &program) {

@@ -135,8 +135,8 @@ impl System for Real {
     }
 
     fn run(&self, command: &Run, line: &mut dyn FnMut(&str)) -> io::Result<Output> {
-        let launcher = if self.attended { std::env::current_exe().ok() } else { None };
-        command::run(command, &self.path, launcher.as_deref(), &|| self.attended && command::hung_up(), line)
+        let launcher = if self.attended || self.deadline.is_some() { std::env::current_exe().ok() } else { None };
+        command::run(command, &self.path, launcher.as_deref(), &|| self.given_up(), line)
     }
 
     fn dial(&self, socket: &Path) -> io::Result<Box<dyn Duplex>> {
