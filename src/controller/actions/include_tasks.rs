@@ -130,8 +130,6 @@ fn data(variable: &crate::controller::variables::Var) -> minijinja::Value {
 pub(super) fn problems(diagnostics: Diagnostics) -> Option<Done> {
     let first = diagnostics.found.iter().find(|found| found.severity == Severity::Error)?;
     let absent = first.absence;
-    let mut diagnostics = diagnostics;
-    diagnostics.found.iter_mut().for_each(|found| found.included = true);
     let outcome = Outcome::new(Verdict::Failed(failure(&diagnostics)));
     Some(if absent { outcome.into() } else { Done::with(outcome, Effect::Abort(diagnostics)) })
 }

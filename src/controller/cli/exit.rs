@@ -28,7 +28,7 @@ Exit codes:
   0    everything is as described, or no host matched
   1    something outside the playbook went wrong: a file, a password, a terminal
   2    tasks failed on one host or more
-  4    one host or more could not be reached; or playbook or inventory are wrong, and no host was touched
+  4    a host could not be reached; or playbook or inventory are wrong, no host was touched
   5    options are wrong; no host was touched
   130  interrupted with Ctrl-C
   250  unexpected error: a bug in deployer";

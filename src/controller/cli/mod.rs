@@ -77,8 +77,6 @@ pub type Prompt = Box<dyn Fn(&str) -> std::io::Result<String> + Send + Sync>;
 pub enum Problem {
     /// Flags or variables of the user are wrong.
     Wrong(Diagnostics),
-    /// What the user asked for cannot be carried on with, in the middle of a run.
-    Broken(Diagnostics),
     /// Playbook or inventory are wrong.
     Unfit(Diagnostics),
     /// Something outside went wrong.
@@ -184,10 +182,6 @@ impl Cli {
 pub fn show(problem: Problem, colour: bool) -> Exit {
     let (diagnostics, exit) = match problem {
         Problem::Wrong(diagnostics) => (diagnostics, Exit::Usage),
-        Problem::Broken(diagnostics) => {
-            let included = diagnostics.found.iter().any(|found| found.included);
-            (diagnostics, if included { Exit::Unreachable } else { Exit::Error })
-        }
         Problem::Unfit(diagnostics) => {
             let absent = diagnostics.found.iter().find(|found| found.severity == Severity::Error);
             let exit = if absent.is_some_and(|found| found.absence) { Exit::Error } else { Exit::Unreachable };

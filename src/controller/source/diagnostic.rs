@@ -24,8 +24,6 @@ pub struct Diagnostic {
     pub hints: Vec<String>,
     /// Whether it is about something that is not there rather than something that is wrong.
     pub absence: bool,
-    /// Whether it is about something that was included while the run went on.
-    pub included: bool,
 }
 
 /// Findings collected over a whole run of checks.
@@ -51,14 +49,7 @@ impl Diagnostic {
     /// An error without a place.
     #[must_use]
     pub fn bare(message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Error,
-            message: message.into(),
-            span: None,
-            hints: Vec::new(),
-            absence: false,
-            included: false,
-        }
+        Self { severity: Severity::Error, message: message.into(), span: None, hints: Vec::new(), absence: false }
     }
 
     /// An error about a file or role that is not there.

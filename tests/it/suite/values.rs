@@ -72,7 +72,7 @@ fn a_secret_from_the_vault_is_used_and_masked() {
         "- hosts: all\n  gather_facts: false\n  vars_files: [secret.yaml]\n  tasks:\n    - name: Write\n      copy: {{content: \"pass={{{{ word }}}}\\n\", dest: {}}}\n    - debug: {{msg: \"{{{{ word }}}}\"}}\n",
         made.display()
     );
-    scene.local(&play, &[]).shows(5, &["vault"]);
+    scene.local(&play, &[]).shows(4, &["vault"]);
     let ended = scene.local(&play, &["--vault-password-file", "password", "--diff", "-vvv"]);
     ended.shows(0, &[]);
     assert!(!ended.said().contains("tr0ub4dor"), "{}", ended.said());
