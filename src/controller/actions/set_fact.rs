@@ -57,9 +57,10 @@ pub async fn run(turn: &Turn) -> Done {
         return Done::failed("No key/value pairs provided, at least one is required for this action to succeed");
     }
     if turn.flag("cacheable", false) {
-        turn.run.add_facts(&turn.host, &facts);
+        turn.run.add_facts(turn.facts_host(), &facts);
     }
     let mut outcome = Outcome::new(Verdict::Unchanged);
     outcome.result.insert("ansible_facts".to_owned(), Json::Object(facts));
-    Done::with(outcome, Effect::Set(layer))
+    let host = Some(turn.facts_host()).filter(|host| *host != turn.host).map(str::to_owned);
+    Done::with(outcome, Effect::Facts { host, layer })
 }

@@ -36,7 +36,7 @@ pub async fn run(turn: &Turn) -> Done {
     if !matches!(outcome.verdict, Verdict::Failed(_))
         && let Some(Json::Object(facts)) = outcome.result.get("ansible_facts")
     {
-        turn.run.add_facts(&turn.host, facts);
+        turn.run.add_facts(turn.facts_host(), facts);
         turn.run.with_host(&turn.host, |state| state.fresh_facts = true);
     }
     outcome.into()

@@ -147,7 +147,7 @@ impl Through {
             self.start(chosen.into_iter().take(free), &mut work);
             match work.join_next().await {
                 None if (0..self.cursors.len()).all(|host| self.cursors[host].task().is_none()) => {
-                    return Ok(self.after);
+                    return self.wrong.map_or(Ok(self.after), Err);
                 }
                 None => {}
                 Some(Ok((host, task, position, end))) => {
@@ -360,15 +360,10 @@ impl Through {
         for effect in end.effects {
             match effect {
                 Effect::Include { items, handlers, key } => includes.push((items, handlers, key)),
-                Effect::Set(layer) => {
-                    let delegate = self.facts_host(task, &name);
-                    match delegate {
-                        Some(other) if task.register.is_none() => self.run.set_variables(&other, layer),
-                        _ => hearers.iter().for_each(|other| {
-                            self.run.set_variables(&self.batch.hosts[*other], layer.clone());
-                        }),
-                    }
-                }
+                Effect::Facts { host: Some(other), layer } => self.run.set_variables(&other, layer),
+                Effect::Set(layer) | Effect::Facts { host: None, layer } => hearers.iter().for_each(|other| {
+                    self.run.set_variables(&self.batch.hosts[*other], layer.clone());
+                }),
                 Effect::IncludeVars(layer) => hearers.iter().for_each(|other| {
                     self.run.with_host(&self.batch.hosts[*other], |state| {
                         Arc::make_mut(&mut state.included).extend(layer.clone());
@@ -449,14 +444,6 @@ impl Through {
                 }
             }
         }
-    }
-
-    fn facts_host(&self, task: &Task, host: &str) -> Option<String> {
-        let node = task.keyword("delegate_facts")?;
-        let context = template::context(&scope::of_task(&self.run, &self.batch, host, task));
-        template::lazy::value(node, &context).is_ok_and(|value| truthy(&value)).then_some(())?;
-        let delegate = template::lazy::value(task.keyword("delegate_to")?, &context).ok()?;
-        Some(delegate.to_string())
     }
 
     fn count(&self, name: &str, host: usize, task: &Task, end: &End) {

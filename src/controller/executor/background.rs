@@ -106,7 +106,7 @@ pub(in crate::controller) fn keep_facts(turn: &Turn, outcome: &Outcome) {
     if !matches!(outcome.verdict, Verdict::Failed(_))
         && let Some(Json::Object(facts)) = outcome.result.get("ansible_facts")
     {
-        turn.run.add_facts(&turn.host, facts);
+        turn.run.add_facts(turn.facts_host(), facts);
     }
 }
 

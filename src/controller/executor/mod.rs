@@ -1,6 +1,7 @@
 //! One step on one host, from its variables to its verdict.
 
 pub mod background;
+mod delegation;
 mod environment;
 pub(crate) mod limit;
 pub mod loops;

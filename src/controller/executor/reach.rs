@@ -110,7 +110,11 @@ impl Way {
         let target = Target {
             alias: host.to_owned(),
             kind,
-            address: text(&["ansible_host", "ansible_ssh_host"])?,
+            // Where nothing is said, the variable is the name itself.
+            address: match text(&["ansible_host"])?.filter(|address| address != host) {
+                Some(address) => Some(address),
+                None => text(&["ansible_ssh_host"])?,
+            },
             port: number(said(&["ansible_port", "ansible_ssh_port"], "port", None)?)
                 .and_then(|port| u16::try_from(port).ok()),
             user: said(&["ansible_user", "ansible_ssh_user"], "remote_user", settings.user.as_deref())?,

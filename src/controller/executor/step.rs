@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{
     background::{self, Manner},
+    delegation::Delegate,
     environment, limit, loops,
     module::Called,
     reach::{Way, truthy},
@@ -283,7 +284,7 @@ impl Step {
         }
         match turn.call(&module, turn.json_options()?, &[]).await {
             Called::Outcome(outcome) => {
-                self.run.keep_facts(&self.host, &outcome);
+                self.run.keep_facts(turn.facts_host(), &outcome);
                 Ok((*outcome).into())
             }
             Called::Unreachable(failure) => Err(Stopped::Unreachable(failure)),
@@ -291,24 +292,15 @@ impl Step {
     }
 
     async fn turn(&self, scope: &Scope, context: &Value) -> Result<Turn, Stopped> {
-        let text = |name: &str| -> Result<Option<String>, TemplateError> {
-            let Some(node) = self.task.keyword(name).filter(|node| !node.is_null()) else { return Ok(None) };
-            let value =
-                template::resolve(&template::lazy::value(node, context)?).map_err(|error| error.at(&node.span))?;
-            Ok(Some(value.to_string()).filter(|text| !text.is_empty()))
-        };
-        let delegate = match self.task.keyword("delegate_to") {
-            Some(node) if !node.is_null() => {
-                let value = template::lazy::value(node, context)?;
-                (!template::special::is_omit(&value)).then(|| text("delegate_to")).transpose()?.flatten()
-            }
-            _ => None,
-        };
-        let way = match delegate.as_deref().filter(|other| *other != self.host) {
+        let delegate = Delegate::of(&self.task, context)?;
+        let seen = delegate.as_ref().map(|other| other.scope(&self.run, &self.host, scope));
+        let seen_context = seen.as_ref().map(template::context);
+        let (scope, context) = (seen.as_ref().unwrap_or(scope), seen_context.as_ref().unwrap_or(context));
+        let way = match delegate.as_ref().filter(|other| other.name != self.host) {
             None => Way::find(&self.run.settings, &self.host, false, &self.task, context, context)?,
             Some(other) => {
-                let own = template::context(&scope::of_inventory(&self.run, other).scope());
-                Way::find(&self.run.settings, other, true, &self.task, &own, context)?
+                let own = template::context(&scope::of_inventory(&self.run, &other.name).scope());
+                Way::find(&self.run.settings, &other.name, true, &self.task, &own, context)?
             }
         };
         let flag = |name: &str, default: bool| -> Result<bool, TemplateError> {
@@ -326,18 +318,11 @@ impl Step {
                 None => Ok(default),
             }
         };
-        // Only a delegated task has it; handlers and roles ask for it.
-        let seen = delegate.as_deref().map(|other| {
-            let known = Value::from_pairs([("inventory_hostname", Value::from(other))]);
-            let all = Value::from_pairs([(other.to_owned(), known)]);
-            scope.over(Layer::from_iter([(Arc::from("ansible_delegated_vars"), Var::Data(all))]))
-        });
-        let seen_context = seen.as_ref().map(template::context);
-        let (scope, context) = (seen.as_ref().unwrap_or(scope), seen_context.as_ref().unwrap_or(context));
         Ok(Turn {
             run: self.run.clone(),
             batch: self.batch.clone(),
             host: self.host.clone(),
+            delegate: delegate.map(|other| (other.name, other.takes_facts)),
             task: self.task.clone(),
             info: self.info.clone(),
             scope: scope.clone(),

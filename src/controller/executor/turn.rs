@@ -31,6 +31,8 @@ pub struct Turn {
     pub batch: Arc<Batch>,
     /// The host the task is for.
     pub host: String,
+    /// The host it is delegated to, and whether facts are that host's.
+    pub delegate: Option<(String, bool)>,
     /// The task.
     pub task: Arc<Task>,
     /// The task, for events.
@@ -73,8 +75,15 @@ pub enum Effect {
         /// Tells different inclusions apart.
         key: String,
     },
-    /// Variables at the level of `set_fact`.
+    /// What is registered.
     Set(Layer),
+    /// Variables at the level of `set_fact`, of a host that is named if it is another one.
+    Facts {
+        /// The other host.
+        host: Option<String>,
+        /// The variables.
+        layer: Layer,
+    },
     /// Variables at the level of `include_vars`.
     IncludeVars(Layer),
     /// A host is added, or its groups and variables.
@@ -119,6 +128,12 @@ impl Done {
 }
 
 impl Turn {
+    /// Whose facts are set here.
+    #[must_use]
+    pub fn facts_host(&self) -> &str {
+        self.delegate.as_ref().filter(|(_, takes_facts)| *takes_facts).map_or(&*self.host, |(name, _)| name)
+    }
+
     /// The options as JSON, `omit`ted ones gone.
     ///
     /// # Errors
