@@ -95,8 +95,9 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
     reach::close(run.all_links(), run.settings.no_cache).await;
     let hosts = run.tallies();
     let summary = Summary {
-        failed: hosts.values().any(|tally| tally.failed > 0),
-        unreachable: hosts.values().any(|tally| tally.unreachable > 0),
+        // What `meta: clear_host_errors` has forgiven is counted and yet no failure of the run.
+        failed: hosts.keys().any(|host| run.with_host(host, |state| state.failed)),
+        unreachable: hosts.keys().any(|host| run.with_host(host, |state| state.unreachable)),
     };
     let custom = super::state::lock(&run.stats).clone();
     let seconds = started.elapsed().as_secs_f64();
@@ -198,6 +199,7 @@ async fn first_contact(run: &Arc<Run>, plays: &[(&Playbook, &Arc<Play>)], ask: &
             let context = template::context(&scope::of_inventory(run, &host).scope());
             if let Ok(way) = Way::find(&run.settings, &host, false, &task, &context, &context)
                 && way.target.kind == Kind::Ssh
+                && way.unknown.is_none()
             {
                 targets.entry(host).or_insert(way.target);
             }

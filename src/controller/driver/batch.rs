@@ -1,13 +1,13 @@
 //! One batch of hosts through one play.
 
 mod effects;
+mod losses;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
 };
 
-use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{handlers, serial};
@@ -24,7 +24,6 @@ use crate::{
         source::{Diagnostic, Diagnostics, Node},
         state::Run,
         template,
-        variables::{Layer, Var},
     },
     protocol::{Json, Verdict},
     remote::modules::short_name,
@@ -66,6 +65,7 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         started: HashSet::new(),
         included: HashMap::new(),
         once: HashSet::new(),
+        gone: HashSet::new(),
         lost: 0,
         after: After::GoOn,
         fatal: None,
@@ -112,6 +112,8 @@ struct Through {
     included: HashMap<Position, Vec<(String, Arc<Vec<Item>>)>>,
     /// Places whose `run_once` task has run.
     once: HashSet<Position>,
+    /// Hosts whose failure has been noted.
+    gone: HashSet<usize>,
     /// Hosts that failed or were lost in this batch.
     lost: usize,
     after: After,
@@ -132,6 +134,7 @@ impl Through {
     async fn walk(mut self) -> Result<After, Diagnostics> {
         let mut work: JoinSet<Ended> = JoinSet::new();
         loop {
+            self.note_failures();
             self.fail_together();
             if let Some(wrong) = self.wrong.take() {
                 return Err(wrong);
@@ -156,29 +159,6 @@ impl Through {
                 }
                 Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
             }
-        }
-    }
-
-    /// Takes the failure of one host to all, once nobody is at that task any more: each goes the way of a failure from there.
-    fn fail_together(&mut self) {
-        let Some((position, cause)) = self.fatal.take_if(|(position, _)| !self.busy.values().any(|at| at == position))
-        else {
-            return;
-        };
-        for host in (0..self.cursors.len()).filter(|host| *host != cause) {
-            let name = self.batch.hosts[host].clone();
-            if self.run.with_host(&name, |state| state.failed || state.unreachable) {
-                continue;
-            }
-            if self.before[host].position().as_ref() == Some(&position) {
-                self.cursors[host] = self.before[host].clone();
-            } else if self.cursors[host].task().is_none() {
-                continue;
-            }
-            self.lose(host);
-        }
-        if self.lost >= self.batch.hosts.len() {
-            self.after = After::EndRun;
         }
     }
 
@@ -401,11 +381,7 @@ impl Through {
             return self.meta(&word, host, &everyone);
         }
         if end.unreachable.is_some() {
-            let goes_on = task.keyword("ignore_unreachable").is_some_and(|node| {
-                let context = template::context(&scope::of_task(&self.run, &self.batch, &name, task));
-                template::lazy::value(node, &context).is_ok_and(|value| truthy(&value))
-            });
-            if goes_on {
+            if end.ignored {
                 self.cursors[host].advance(Ending::Passed);
             } else {
                 self.run.with_host(&name, |state| state.unreachable = true);
@@ -417,7 +393,7 @@ impl Through {
                     self.fatal = Some((position.clone(), host));
                 }
             }
-            return self.check_losses(task);
+            return self.check_losses(&task.span);
         }
         if failed {
             let scope = scope::of_task(&self.run, &self.batch, &name, task);
@@ -430,7 +406,7 @@ impl Through {
             if fatal {
                 self.fatal = Some((position.clone(), host));
             }
-            return self.check_losses(task);
+            return self.check_losses(&task.span);
         }
         if includes.is_empty() {
             everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
@@ -451,7 +427,7 @@ impl Through {
         self.run.with_host(name, |state| {
             let tally = &mut state.tally;
             match &end.outcome.verdict {
-                _ if end.unreachable.is_some() => tally.unreachable += 1,
+                _ if end.unreachable.is_some() && !end.ignored => tally.unreachable += 1,
                 Verdict::Failed(_) if end.ignored => {
                     tally.ok += 1;
                     tally.ignored += 1;
@@ -474,70 +450,6 @@ impl Through {
                 }
             }
         });
-    }
-
-    fn fail(&mut self, host: usize, task: &Task, result: &crate::protocol::Map) {
-        let name = self.batch.hosts[host].clone();
-        if self.cursors[host].would_rescue() {
-            let task_name = task.name.as_ref().and_then(Node::as_str).unwrap_or(&task.module);
-            let failed_task = template::from_json(&json!({ "name": task_name, "action": task.module }));
-            let failed_result = template::from_json(&Json::Object(result.clone()));
-            let layer = Layer::from_iter([
-                (Arc::from("ansible_failed_task"), Var::Data(failed_task)),
-                (Arc::from("ansible_failed_result"), Var::Data(failed_result)),
-            ]);
-            self.run.set_variables(&name, layer);
-        }
-        self.lose(host);
-    }
-
-    /// Lets a failure take a host where it takes it: to a rescue, to its handlers, or out.
-    fn lose(&mut self, host: usize) {
-        let name = self.batch.hosts[host].clone();
-        let before = self.cursors[host].clone();
-        self.cursors[host].advance(Ending::Failed);
-        if self.cursors[host].failed() {
-            self.run.with_host(&name, |state| state.failed = true);
-            self.dead(&name);
-            let notified = self.run.with_host(&name, |state| !state.notified.is_empty());
-            if notified && self.forces_handlers() && !before.in_handlers() {
-                self.forced.insert(host);
-                self.cursors[host] = before;
-                self.cursors[host].skip_to(|item| matches!(item, Item::Task(task) if is_flush(task)));
-            }
-        }
-    }
-
-    /// Whether hosts that have failed still do their handlers: what the play says, else what the run was asked for.
-    fn forces_handlers(&self) -> bool {
-        let said = self.batch.play.play.get("force_handlers").filter(|node| !node.is_null());
-        said.map_or(self.run.settings.force_handlers, |node| {
-            template::lazy::value(node, &template::context(&self.run.loader.scope)).is_ok_and(|value| truthy(&value))
-        })
-    }
-
-    fn dead(&mut self, name: &str) {
-        self.lost += 1;
-        self.batch.alive.write().unwrap_or_else(PoisonError::into_inner).retain(|host| host != name);
-    }
-
-    /// `max_fail_percentage`, and a batch of which nobody is left.
-    fn check_losses(&mut self, task: &Task) {
-        let all = self.batch.hosts.len();
-        if let Some(node) = self.batch.play.play.get("max_fail_percentage") {
-            let value = template::lazy::value(node, &template::context(&self.run.loader.scope));
-            let limit: Option<f64> = value.ok().and_then(|value| value.to_string().trim_end_matches('%').parse().ok());
-            #[expect(clippy::cast_precision_loss, reason = "counts of hosts")]
-            let share = self.lost as f64 / all as f64 * 100.0;
-            if limit.is_some_and(|limit| share > limit) && self.after != After::EndRun {
-                self.run.warn(format!("{}: more hosts failed than max_fail_percentage allows", task.span));
-                self.cursors.iter_mut().for_each(Cursor::end);
-                self.after = After::EndRun;
-            }
-        }
-        if self.lost >= all && self.after == After::GoOn {
-            self.after = After::EndRun;
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::controller::{
     compiler::scope,
     playbook::Task,
     state::Run,
-    template::{self, TemplateError},
+    template::{self, TemplateError, error::Trouble},
     variables::{Layer, Scope, Var},
 };
 
@@ -40,6 +40,17 @@ impl Delegate {
             None => false,
         };
         Ok(Some(Self { name, takes_facts }))
+    }
+
+    /// Refuses a name that comes to nothing, before any condition is asked: it is a mistake, where `omit` is not.
+    pub(super) fn check(task: &Task, context: &Value) -> Result<(), TemplateError> {
+        let Some(node) = task.keyword("delegate_to").filter(|node| !node.is_null()) else { return Ok(()) };
+        let empty = template::lazy::value(node, context).is_ok_and(|value| value.as_str() == Some(""));
+        if empty {
+            let message = "delegate_to comes to an empty name; use `omit` for no delegation";
+            return Err(TemplateError::new(Trouble::Failed, message).at(&node.span));
+        }
+        Ok(())
     }
 
     /// What the task sees: its own variables, and under `ansible_delegated_vars` those of the other host. Where the own host

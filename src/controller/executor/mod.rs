@@ -11,6 +11,7 @@ pub mod reach;
 pub mod result;
 pub mod step;
 pub mod turn;
+mod verdict;
 
 pub use step::{End, Step};
 pub use turn::{Done, Effect, Turn};

@@ -30,6 +30,8 @@ pub struct Way {
     pub target: Target,
     /// Who does it, if not who logs in.
     pub escalation: Option<Become>,
+    /// The kind of connection that was asked for where there is none of its name; a task that needs the host fails.
+    pub unknown: Option<String>,
 }
 
 /// Why a host could not be asked.
@@ -93,6 +95,7 @@ impl Way {
             Some("local") => Kind::Local,
             _ => Kind::Ssh,
         };
+        let unknown = connection.filter(|name| kind == Kind::Ssh && !is_ssh(name));
         let number = |value: Option<String>| value.and_then(|value| value.parse::<u64>().ok());
         let args = ["ansible_ssh_common_args", "ansible_ssh_extra_args"]
             .iter()
@@ -153,7 +156,7 @@ impl Way {
         } else {
             None
         };
-        Ok(Self { host: host.to_owned(), target, escalation })
+        Ok(Self { host: host.to_owned(), target, escalation, unknown })
     }
 
     /// Names the user of a session.
@@ -167,6 +170,10 @@ impl Way {
     /// # Errors
     /// When the host cannot be reached.
     pub async fn connection(&self, run: &Run, link: &mut Link) -> Result<Connection, Lost> {
+        if let Some(name) = &self.unknown {
+            let message = format!("there is no connection `{name}`");
+            return Err(Lost::Refused(Failure { message, hint: Some("use ssh or local".to_owned()) }));
+        }
         if let Some(open) = link.connection.as_ref().filter(|open| open.is_open()) {
             return Ok(open.clone());
         }
@@ -252,6 +259,11 @@ pub fn lost(error: SessionError) -> Lost {
         SessionError::Become(failure) | SessionError::Failed(failure) => Lost::Refused(failure),
         other => Lost::Unreachable(Failure { message: other.to_string(), hint }),
     }
+}
+
+/// Whether a connection's name is one of Ansible's for SSH.
+fn is_ssh(name: &str) -> bool {
+    matches!(name.rsplit('.').next(), Some("" | "ssh" | "smart" | "paramiko" | "paramiko_ssh"))
 }
 
 /// Whether a keyword's value means yes.

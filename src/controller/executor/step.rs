@@ -14,6 +14,7 @@ use super::{
     reach::{Way, truthy},
     result,
     turn::{Done, Effect, Turn},
+    verdict,
 };
 use crate::{
     controller::{
@@ -118,7 +119,7 @@ impl Step {
             let label =
                 if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&items.label(at, &context)) };
             let mut report = result::report(&self.run, &attempt.outcome, &attempt.result, private);
-            if report.status == Status::Failed && self.ignores(&context) {
+            if report.status == Status::Failed && self.says("ignore_errors", &context) {
                 report.status = Status::Ignored;
             }
             if attempt.unreachable.is_some() {
@@ -199,6 +200,9 @@ impl Step {
     /// One try: condition, options, action or module, and what counts as changed and failed.
     async fn attempt(&self, scope: &Scope, private: bool) -> Attempt {
         let context = template::context(scope);
+        if let Err(error) = Delegate::check(&self.task, &context) {
+            return Attempt::template(&error);
+        }
         for when in self.task.levels.iter().filter_map(|level| level.when.as_ref()) {
             match template::condition(when, &context) {
                 Ok(true) => {}
@@ -236,7 +240,10 @@ impl Step {
         };
         let mut registered = result::registered(&outcome);
         if let Err(error) = self.judge(scope, &mut outcome, &mut registered) {
-            return Attempt::template(&error);
+            if error.kind == Trouble::Unknown {
+                return Attempt::template(&error);
+            }
+            outcome.verdict = Verdict::Failed(verdict::failure(&error));
         }
         if private {
             outcome.diffs.clear();
@@ -376,43 +383,8 @@ impl Step {
         Ok(options)
     }
 
-    /// `failed_when` and `changed_when`.
-    fn judge(&self, scope: &Scope, outcome: &mut Outcome, registered: &mut Map) -> Result<(), TemplateError> {
-        if matches!(outcome.verdict, Verdict::Skipped(_) | Verdict::Unknown(_)) {
-            return Ok(());
-        }
-        if let Some(node) = &self.task.failed_when {
-            let seen = self.with_result(scope, registered, outcome);
-            let failed = template::condition(node, &template::context(&seen))?;
-            match (&outcome.verdict, failed) {
-                (Verdict::Failed(_), false) => {
-                    let changed = registered.get("changed").and_then(Json::as_bool).unwrap_or(false);
-                    outcome.verdict = if changed { Verdict::Changed } else { Verdict::Unchanged };
-                }
-                (Verdict::Failed(_), true) | (_, false) => {}
-                (_, true) => {
-                    let message = outcome.result.get("msg").and_then(Json::as_str).filter(|msg| !msg.is_empty());
-                    let message = message
-                        .map_or_else(|| "failed_when holds".to_owned(), |msg| format!("{msg} (failed_when holds)"));
-                    outcome.verdict = Verdict::Failed(Failure::new(message));
-                }
-            }
-            registered.insert("failed_when_result".to_owned(), json!(failed));
-            registered.insert("failed".to_owned(), json!(failed));
-        }
-        if let Some(node) = &self.task.changed_when {
-            let seen = self.with_result(scope, registered, outcome);
-            let changed = template::condition(node, &template::context(&seen))?;
-            if !matches!(outcome.verdict, Verdict::Failed(_)) {
-                outcome.verdict = if changed { Verdict::Changed } else { Verdict::Unchanged };
-            }
-            registered.insert("changed".to_owned(), json!(changed));
-        }
-        Ok(())
-    }
-
     /// The scope with the result under the name it will be registered with.
-    fn with_result(&self, scope: &Scope, result: &Map, outcome: &Outcome) -> Scope {
+    pub(super) fn with_result(&self, scope: &Scope, result: &Map, outcome: &Outcome) -> Scope {
         match self.register_name() {
             Some(name) => scope.over(Layer::from_iter([(Arc::from(name), Var::Data(self.value(result, outcome)))])),
             None => scope.clone(),
@@ -440,9 +412,9 @@ impl Step {
         }
     }
 
-    fn ignores(&self, context: &Value) -> bool {
+    fn says(&self, keyword: &str, context: &Value) -> bool {
         self.task
-            .keyword("ignore_errors")
+            .keyword(keyword)
             .is_some_and(|node| template::lazy::value(node, context).is_ok_and(|value| truthy(&value)))
     }
 
@@ -453,7 +425,10 @@ impl Step {
             effects.push(Effect::Set(Layer::from_iter([(Arc::from(name), Var::Data(value))])));
         }
         let failed = matches!(outcome.verdict, Verdict::Failed(_));
-        let ignored = failed && unreachable.is_none() && self.ignores(context);
+        let ignored = match &unreachable {
+            None => failed && self.says("ignore_errors", context),
+            Some(_) => self.says("ignore_unreachable", context),
+        };
         let mut report = result::report(&self.run, &outcome, &result, private);
         if ignored {
             report.status = Status::Ignored;
@@ -473,7 +448,7 @@ impl Step {
 
     fn tell(&self, report: Report, looped: bool) {
         let quiet = matches!(self.task.module.as_str(), "meta");
-        if quiet && matches!(report.status, Status::Ok | Status::Skipped) {
+        if quiet && report.status == Status::Ok {
             return;
         }
         let delegated_to = self.task.keyword("delegate_to").and_then(Node::as_str).map(str::to_owned);
@@ -526,8 +501,7 @@ impl Attempt {
         if error.kind == Trouble::Unknown {
             return Self::of(Verdict::Unknown(error.message.clone()));
         }
-        let place = error.span.as_ref().map_or_else(String::new, |span| format!("{span}: "));
-        Self::of(Verdict::Failed(Failure::new(format!("{place}{}", error.message))))
+        Self::of(Verdict::Failed(verdict::failure(error)))
     }
 
     fn unreachable(failure: Failure) -> Self {

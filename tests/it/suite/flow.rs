@@ -127,3 +127,12 @@ fn hosts_come_in_batches_and_one_may_work_for_another() {
     );
     assert_eq!(events.message("Each"), "a b");
 }
+
+#[test]
+fn a_connection_that_is_none_fails_only_what_needs_the_host() {
+    let tasks = "- name: Says\n  debug: {msg: here}\n- name: Asks\n  command: 'true'\n  ignore_errors: true\n- name: Goes on\n  debug: {msg: there}";
+    let ended = Scene::new().local(&Scene::play(tasks), &["--output", "json", "-e", "ansible_connection=pigeon"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.out);
+    assert_eq!(ended.events().story(), ["Says: ok", "Asks: ignored", "Goes on: ok"]);
+    assert!(ended.out.contains("there is no connection `pigeon`"), "{}", ended.out);
+}

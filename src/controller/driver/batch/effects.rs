@@ -67,6 +67,7 @@ impl Through {
                     });
                 }
                 self.forced.clear();
+                self.gone.clear();
                 self.cursors.iter_mut().for_each(Cursor::forgive);
                 let everybody = self.batch.play.hosts.iter();
                 let alive =

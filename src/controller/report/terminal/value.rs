@@ -27,7 +27,12 @@ pub(super) fn result(result: &Json, verbosity: u8) -> Option<String> {
             key.strip_suffix("_lines").is_some_and(|whole| map.contains_key(whole))
         };
         let all = map.clone();
-        map.retain(|key, _| !internal(key) && !twice(&all, key) && key != "invocation" && key != "ansible_facts");
+        map.retain(|key, _| {
+            !internal(key)
+                && !twice(&all, key)
+                && !matches!(&**key, "invocation" | "exception" | "failed_when_suppressed_exception")
+                && key != "ansible_facts"
+        });
     }
     if map.is_empty() { None } else { Some(yaml(&Json::Object(map))) }
 }
