@@ -23,7 +23,6 @@ use super::{
 use crate::remote::{OptionSpec, modules};
 
 mod batch;
-mod handlers;
 mod list;
 mod prompts;
 mod serial;

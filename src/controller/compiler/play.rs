@@ -41,6 +41,8 @@ pub struct Batch {
     pub hosts: Vec<String>,
     /// Those of the play that have not failed, kept up to date.
     pub alive: std::sync::RwLock<Vec<String>>,
+    /// Handlers of the play and of what its hosts have included, which comes behind.
+    pub handlers: std::sync::RwLock<Arc<Vec<Item>>>,
 }
 
 impl PlayRun {

@@ -5,16 +5,16 @@ mod losses;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, RwLock},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use tokio::task::JoinSet;
 
-use super::{handlers, serial};
+use super::serial;
 use crate::{
     controller::{
         compiler::{
-            Batch, PlayRun, scope,
+            Batch, PlayRun, handlers, scope,
             tags::{self, Selection},
         },
         event::{Event, TaskInfo},
@@ -49,7 +49,8 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
     run.events.emit(Event::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
     let alive = play.hosts.iter().filter(|host| !run.with_host(host, |state| state.failed || state.unreachable));
     let alive = RwLock::new(alive.cloned().collect());
-    let batch = Arc::new(Batch { play: play.clone(), hosts: hosts.clone(), alive });
+    let handlers = RwLock::new(Arc::new(handlers::flat(&play.handlers)));
+    let batch = Arc::new(Batch { play: play.clone(), hosts: hosts.clone(), alive, handlers });
     let selection = Selection { only: run.settings.tags.clone(), skip: run.settings.skip_tags.clone() };
     let cursors = hosts.iter().map(|_| Cursor::new(play.items.clone())).collect();
     let state = Through {
@@ -59,7 +60,6 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         selection,
         cursors,
         busy: HashMap::new(),
-        handlers: Arc::new(handlers::flat(&play.handlers)),
         forced: HashSet::new(),
         infos: HashMap::new(),
         started: HashSet::new(),
@@ -101,8 +101,6 @@ struct Through {
     cursors: Vec<Cursor>,
     /// Hosts at work, and where.
     busy: HashMap<usize, Position>,
-    /// Handlers of the play and of what was included.
-    handlers: Arc<Vec<Item>>,
     /// Hosts that have failed and still do the handlers of their section.
     forced: HashSet<usize>,
     /// By the address of the task, which lives as long as the play.
@@ -232,7 +230,8 @@ impl Through {
         if self.run.with_host(name, |state| state.notified.is_empty()) {
             self.cursors[host].advance(Ending::Passed);
         } else {
-            self.cursors[host].flush(self.handlers.clone());
+            let handlers = self.batch.handlers.read().unwrap_or_else(PoisonError::into_inner).clone();
+            self.cursors[host].flush(handlers);
         }
     }
 
@@ -357,25 +356,8 @@ impl Through {
                 Effect::Abort(wrong) => self.wrong = Some(wrong),
             }
         }
-        let context =
-            (!end.notify.is_empty()).then(|| template::context(&scope::of_task(&self.run, &self.batch, &name, task)));
-        for wanted in &end.notify {
-            let found =
-                context.as_ref().map(|context| handlers::named(&self.handlers, wanted, context)).unwrap_or_default();
-            if found.is_empty() {
-                let span = task.notify.as_ref().map_or(&task.span, |node| &node.span);
-                let message = format!(
-                    "The requested handler '{wanted}' was not found in either the main handlers list nor in the listening handlers list"
-                );
-                if self.run.settings.missing_handlers_fail {
-                    let hint = "name a handler of this play or its roles, or a topic that one listens to";
-                    return self.give_up(Diagnostic::absent(span, message).hint(hint));
-                }
-                self.run.warn(format!("{span}: {message}"));
-            }
-            for other in &everyone {
-                self.run.with_host(&self.batch.hosts[*other], |state| state.notified.extend(found.iter().copied()));
-            }
+        for other in &everyone {
+            self.run.with_host(&self.batch.hosts[*other], |state| state.notified.extend(&end.notify));
         }
         if let Some(word) = leave {
             return self.meta(&word, host, &everyone);

@@ -6,6 +6,7 @@ mod environment;
 pub(crate) mod limit;
 pub mod loops;
 pub mod module;
+mod notify;
 pub mod plain;
 pub mod reach;
 pub mod result;

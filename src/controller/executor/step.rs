@@ -1,6 +1,6 @@
 //! A task on one host: its loop, its tries, its verdict.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use indexmap::IndexMap;
 use minijinja::Value;
@@ -22,7 +22,7 @@ use crate::{
         compiler::{Batch, scope},
         event::{Event, Report, Status, TaskInfo},
         playbook::Task,
-        source::{Node, Shape},
+        source::{Diagnostics, Node, Shape},
         state::Run,
         template::{self, TemplateError, error::Trouble},
         variables::{Layer, Scope, Var},
@@ -58,8 +58,8 @@ pub struct End {
     pub result: Map,
     /// The variables it sets when it is registered, and others.
     pub effects: Vec<Effect>,
-    /// Handlers to notify, by name or topic.
-    pub notify: Vec<String>,
+    /// The numbers of the handlers to notify.
+    pub notify: BTreeSet<usize>,
     /// The failure is ignored.
     pub ignored: bool,
     /// The host could not be reached; ignored with `ignore_unreachable`.
@@ -436,13 +436,15 @@ impl Step {
         if unreachable.is_some() {
             report.status = Status::Unreachable;
         }
-        self.tell(report, looped);
-        let mut notify = Vec::new();
-        if matches!(outcome.verdict, Verdict::Changed) {
-            for node in self.task.levels.iter().filter_map(|level| level.notify.as_ref()) {
-                names(node, &template::context(scope), &mut notify);
+        let changed = matches!(outcome.verdict, Verdict::Changed);
+        let notify = match if changed { self.notified(&template::context(scope)) } else { Ok(BTreeSet::new()) } {
+            Ok(notify) => notify,
+            Err(diagnostic) => {
+                effects.push(Effect::Abort(Diagnostics { found: vec![diagnostic] }));
+                return End { outcome, result, effects, notify: BTreeSet::new(), ignored, unreachable };
             }
-        }
+        };
+        self.tell(report, looped);
         End { outcome, result, effects, notify, ignored, unreachable }
     }
 
@@ -520,19 +522,6 @@ fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), Templa
 }
 
 /// Handler names, each possibly a template; what cannot be rendered notifies nobody.
-fn names(node: &Node, context: &Value, found: &mut Vec<String>) {
-    match &node.shape {
-        Shape::List(items) => items.iter().for_each(|item| names(item, context, found)),
-        _ => {
-            let Ok(value) = template::lazy::value(node, context) else { return };
-            match value.try_iter() {
-                Ok(items) if value.as_str().is_none() => found.extend(items.map(|item| item.to_string())),
-                _ => found.push(value.to_string()),
-            }
-        }
-    }
-}
-
 /// The part of a condition that does not hold, as written.
 fn false_condition(node: &Node, context: &Value) -> Json {
     match &node.shape {

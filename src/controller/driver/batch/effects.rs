@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{After, Through};
 use crate::controller::{
-    driver::handlers,
+    compiler::handlers,
     inventory::Inventory,
     playbook::Item,
     scheduler::{Cursor, Ending, Position},
@@ -29,7 +29,8 @@ impl Through {
                 known.push((key, items.clone()));
                 let more: Vec<Item> = includes.iter().flat_map(|(_, handlers, _)| handlers.iter().cloned()).collect();
                 if !more.is_empty() {
-                    Arc::make_mut(&mut self.handlers).extend(handlers::flat(&more));
+                    let mut known = self.batch.handlers.write().unwrap_or_else(PoisonError::into_inner);
+                    Arc::make_mut(&mut known).extend(handlers::flat(&more));
                 }
                 (known.len() - 1, items)
             }

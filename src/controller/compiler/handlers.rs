@@ -1,6 +1,6 @@
-//! Handlers: who is notified, and what runs at a flush.
+//! Handlers: one list of all, and which of them a name means.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use minijinja::Value;
 
@@ -11,7 +11,8 @@ use crate::controller::{
 };
 
 /// The handlers as one list: a block around some of them says what they share, nothing more.
-pub(super) fn flat(items: &[Item]) -> Vec<Item> {
+#[must_use]
+pub fn flat(items: &[Item]) -> Vec<Item> {
     let each = |item: &Item| match item {
         Item::Task(_) => vec![item.clone()],
         Item::Block(block) => flat(&block.body),
@@ -19,14 +20,17 @@ pub(super) fn flat(items: &[Item]) -> Vec<Item> {
     items.iter().flat_map(each).collect()
 }
 
-/// The handlers that a name or topic means: the last one of that name, and of those that listen the last one of each name.
-pub(super) fn named(handlers: &[Item], wanted: &str, context: &Value) -> BTreeSet<usize> {
-    let tasks = || {
-        handlers.iter().enumerate().rev().filter_map(|(at, item)| match item {
-            Item::Task(task) => Some((at, task)),
-            Item::Block(_) => None,
-        })
-    };
+/// The handlers that a name or topic means: of those of that name the first in the last place that has one, and of those
+/// that listen likewise one of each name. A role is a place, and so is the play.
+#[must_use]
+pub fn named(handlers: &[Item], wanted: &str, context: &Value) -> BTreeSet<usize> {
+    let each = handlers.iter().enumerate().filter_map(|(at, item)| match item {
+        Item::Task(task) => Some((at, task)),
+        Item::Block(_) => None,
+    });
+    let each: Vec<(usize, &Arc<Task>)> = each.collect();
+    let place = |task: &Task| task.role.as_ref().map(Arc::as_ptr);
+    let tasks = || each.chunk_by(|(_, one), (_, other)| place(one) == place(other)).rev().flatten().copied();
     let mut found: BTreeSet<usize> =
         tasks().find(|(_, task)| name_matches(task, wanted, context)).map(|(at, _)| at).into_iter().collect();
     let mut seen: Vec<&str> = Vec::new();
