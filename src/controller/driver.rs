@@ -24,6 +24,7 @@ use crate::remote::{OptionSpec, modules};
 
 mod batch;
 mod list;
+mod look_ahead;
 mod prompts;
 mod serial;
 

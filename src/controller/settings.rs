@@ -26,6 +26,8 @@ pub struct Settings {
     pub forks: usize,
     /// `--check`.
     pub check: bool,
+    /// Wait for each task's result before the next one is sent, for comparison.
+    pub serial_tasks: bool,
     /// `--diff`.
     pub diff: bool,
     /// `-v`, counted.

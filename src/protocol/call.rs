@@ -33,6 +33,21 @@ pub struct Call {
     pub inline: Vec<Blob>,
     /// Do it in the background: the answer only tells that it was started.
     pub background: Option<Background>,
+    /// Where it stands in a burst, if it was sent before the answers to the calls before it had come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+}
+
+/// A call's place among calls that are sent one behind the other: once one step has failed, those of later steps are not
+/// carried out. The calls of one step (the items of a loop) do not stop each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The burst; no other of this controller has its number.
+    pub burst: u64,
+    /// The step in it, rising.
+    pub step: u64,
+    /// Whether its failure ends the burst.
+    pub stops: bool,
 }
 
 /// How a call runs that nobody waits for (Ansible's `async`).
@@ -109,6 +124,11 @@ pub enum FromHost {
     /// A piece of a file that was asked for, as the body.
     Data {
         /// The request.
+        id: u64,
+    },
+    /// The call was not carried out: a step of its burst before it has failed.
+    NotRun {
+        /// The call.
         id: u64,
     },
     /// The call ended.

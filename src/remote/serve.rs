@@ -15,7 +15,7 @@ use super::{
 };
 use crate::protocol::{
     Blob, FromHost, Outcome, Ready, ToHost, Verdict,
-    call::PROTOCOL,
+    call::{PROTOCOL, Place},
     frame::{self, CHUNK_BYTES},
 };
 
@@ -28,10 +28,16 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
     let user = user_name(system);
     wire.send(&FromHost::Ready(Ready { protocol: PROTOCOL, uid: system.uid(), user }), &[])?;
     let mut overlay = Overlay::default();
+    let mut stopped: Option<Place> = None;
     while let Some((request, body)) = wire.next()? {
         match request {
             ToHost::Call(call) => {
                 let id = call.id;
+                let behind = |place: Place| stopped.is_some_and(|at| at.burst == place.burst && at.step < place.step);
+                if call.place.is_some_and(behind) {
+                    wire.send(&FromHost::NotRun { id }, &[])?;
+                    continue;
+                }
                 if let Some(background) = &call.background {
                     let outcome = job::start(system, &call, background, &body);
                     wire.send(&FromHost::Done { id, outcome }, &[])?;
@@ -48,6 +54,9 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
                     }
                 };
                 let outcome = execute(system, &mut overlay, &call, &mut blobs, &mut progress);
+                if matches!(outcome.verdict, Verdict::Failed(_)) {
+                    stopped = call.place.filter(|place| place.stops).or(stopped);
+                }
                 wire.send(&FromHost::Done { id, outcome }, &[])?;
             }
             ToHost::Assume { changes } => changes.iter().for_each(|change| overlay.predict(change, system)),

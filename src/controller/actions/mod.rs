@@ -28,11 +28,13 @@ pub struct Action {
     pub run: for<'t> fn(&'t Turn) -> Doing<'t>,
     /// Whether check mode is predicted; an action without is skipped there, as in Ansible.
     pub check: bool,
+    /// Whether it makes one call to the host, as the last thing it does.
+    pub single: bool,
 }
 
 /// Declares the actions of this folder. A file has `DOC`, `spec` and `run`.
 macro_rules! catalog {
-    ($($file:ident: $name:literal $(, $unchecked:ident)?;)*) => {
+    ($($file:ident: $name:literal $(, $mark:ident)?;)*) => {
         $(pub mod $file;)*
         /// Every action.
         pub const CATALOG: &[Action] = &[$(Action {
@@ -40,18 +42,21 @@ macro_rules! catalog {
             doc: $file::DOC,
             spec: $file::spec,
             run: |turn| Box::pin($file::run(turn)),
-            check: catalog!(@check $($unchecked)?),
+            check: catalog!(@check $($mark)?),
+            single: catalog!(@single $($mark)?),
         }),*];
     };
     (@check unchecked) => { false };
-    (@check) => { true };
+    (@check $($mark:ident)?) => { true };
+    (@single single) => { true };
+    (@single $($mark:ident)?) => { false };
 }
 
 catalog! {
     add_host: "add_host";
     assert: "assert";
     async_status: "async_status";
-    copy: "copy";
+    copy: "copy", single;
     debug: "debug";
     fail: "fail";
     fetch: "fetch";
@@ -67,12 +72,12 @@ catalog! {
     postgresql_load: "postgresql_load";
     postgresql_ping: "postgresql_ping";
     postgresql_query: "postgresql_query";
-    script: "script";
+    script: "script", single;
     set_fact: "set_fact";
     set_stats: "set_stats";
     setup: "setup";
-    template: "template";
-    unarchive: "unarchive";
+    template: "template", single;
+    unarchive: "unarchive", single;
     uri: "uri", unchecked;
     validate_argument_spec: "validate_argument_spec";
     wait_for_connection: "wait_for_connection", unchecked;

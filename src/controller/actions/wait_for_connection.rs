@@ -61,6 +61,7 @@ pub async fn run(turn: &Turn) -> Done {
                 Verdict::Failed(failure) => failure,
                 _ => Failure::new("the host does not answer as it should"),
             },
+            Called::NotRun => return Done::failed("not carried out"),
             Called::Unreachable(failure) => failure,
         };
         if started.elapsed() > timeout {

@@ -62,6 +62,10 @@ pub struct Run {
     #[arg(long, help_heading = "Tasks")]
     pub force_handlers: bool,
 
+    /// Wait for each task's result before the next is sent, even where nothing depends on it
+    #[arg(long, help_heading = "Tasks")]
+    pub serial_tasks: bool,
+
     /// Change nothing, predict what would change
     #[arg(short = 'C', long, help_heading = "Look before you leap")]
     pub check: bool,

@@ -98,6 +98,7 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
         skip_tags: tags(&run.skip_tags, get(&["ANSIBLE_SKIP_TAGS"], "tags", "skip")),
         forks: forks.unwrap_or(FORKS),
         check: run.check,
+        serial_tasks: run.serial_tasks,
         diff: run.diff || checked.boolean(get(&["ANSIBLE_DIFF_ALWAYS"], "diff", "always"), false),
         verbosity: run
             .verbose

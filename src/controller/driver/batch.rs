@@ -1,11 +1,12 @@
 //! One batch of hosts through one play.
 
+mod ahead;
 mod effects;
 mod losses;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
 };
 
 use tokio::task::JoinSet;
@@ -28,6 +29,7 @@ use crate::{
     protocol::{Json, Verdict},
     remote::modules::short_name,
 };
+use ahead::Ahead;
 
 /// What comes behind a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         forced: HashSet::new(),
         infos: HashMap::new(),
         started: HashSet::new(),
+        ahead: HashMap::new(),
+        near: HashMap::new(),
         included: HashMap::new(),
         once: HashSet::new(),
         gone: HashSet::new(),
@@ -106,6 +110,10 @@ struct Through {
     /// By the address of the task, which lives as long as the play.
     infos: HashMap<usize, Arc<TaskInfo>>,
     started: HashSet<u64>,
+    /// What hosts have begun before its turn.
+    ahead: HashMap<usize, Ahead>,
+    /// Hosts that are the controller itself, where nothing is gained by it.
+    near: HashMap<usize, Arc<AtomicBool>>,
     /// What hosts have included at a place: its key and items, by order of appearance.
     included: HashMap<Position, Vec<(String, Arc<Vec<Item>>)>>,
     /// Places whose `run_once` task has run.
@@ -126,7 +134,8 @@ struct Through {
     wrong: Option<Diagnostics>,
 }
 
-type Ended = (usize, Arc<Task>, Position, End);
+/// How a task ended on a host; nothing where it is to be begun anew, because it could not be done before its turn.
+type Ended = (usize, Arc<Task>, Position, Option<End>);
 
 impl Through {
     async fn walk(mut self) -> Result<After, Diagnostics> {
@@ -153,7 +162,10 @@ impl Through {
                 None => {}
                 Some(Ok((host, task, position, end))) => {
                     self.busy.remove(&host);
-                    self.finish(host, &task, &position, end);
+                    match end {
+                        Some(end) => self.finish(host, &task, &position, end),
+                        None => drop(self.ahead.remove(&host)),
+                    }
                 }
                 Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
             }
@@ -268,15 +280,22 @@ impl Through {
                 self.run.events.emit(Event::TaskStarted { task: info.clone() });
             }
             self.busy.insert(host, position.clone());
-            let step = Step {
-                run: self.run.clone(),
-                batch: self.batch.clone(),
-                host: self.batch.hosts[host].clone(),
-                task: task.clone(),
-                info,
-            };
-            work.spawn(async move { (host, task, position, step.carry_out().await) });
+            let step = self.step(host, task.clone(), info);
+            if let Some(early) = self.begun(host, &position) {
+                work.spawn(async move {
+                    let end = early.await.ok().map(|early| step.conclude(early));
+                    (host, task, position, end)
+                });
+            } else {
+                let lane = self.look_ahead(host, &task);
+                work.spawn(async move { (host, task, position, Some(step.carry_out(lane).await)) });
+            }
         }
+    }
+
+    fn step(&self, host: usize, task: Arc<Task>, info: Arc<TaskInfo>) -> Step {
+        let (run, batch) = (self.run.clone(), self.batch.clone());
+        Step { run, batch, host: self.batch.hosts[host].clone(), task, info }
     }
 
     /// The task for events. What the first host calls it heads its results; each host's own results carry the host's name of it.

@@ -1,8 +1,10 @@
 //! One step on one host, from its variables to its verdict.
 
+mod attempt;
 pub mod background;
 mod delegation;
 mod environment;
+pub mod lane;
 pub(crate) mod limit;
 pub mod loops;
 pub mod module;

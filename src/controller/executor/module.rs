@@ -5,7 +5,7 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    controller::event::Event,
+    controller::connection::helper::{Progress, SessionError},
     protocol::{Blob, Call, Failure, Map, Outcome, Verdict},
 };
 
@@ -18,6 +18,8 @@ pub enum Called {
     Outcome(Box<Outcome>),
     /// The host could not be reached.
     Unreachable(Failure),
+    /// It was not carried out: it is to be done later, or not at all.
+    NotRun,
 }
 
 impl From<Lost> for Called {
@@ -49,6 +51,7 @@ impl Turn {
             environment: self.environment.clone(),
             inline: Vec::new(),
             background: None,
+            place: None,
         }
     }
 
@@ -61,19 +64,26 @@ impl Turn {
         };
         let session = match session {
             Ok(session) => session,
+            Err(Lost::NoHelper(_)) if self.lane.is_ahead() => {
+                self.lane.give_way();
+                return Called::NotRun;
+            }
             Err(Lost::NoHelper(reason)) => return self.without_helper(call, &reason).await,
             Err(lost) => return lost.into(),
         };
-        let done = session
-            .call(call, &self.run.blobs, |progress| {
-                self.run.events.emit(Event::Progress {
-                    host: self.host.clone(),
-                    task: self.info.clone(),
-                    text: self.run.mask(&progress.text),
-                    amount: progress.amount,
-                });
-            })
-            .await;
+        let mut call = call;
+        if call.place.is_none() && call.background.is_none() {
+            call.place = self.lane.place(&self.way, self.stops);
+            if call.place.is_none() {
+                return Called::NotRun;
+            }
+        }
+        let shows = |progress: Progress| {
+            if !self.lane.is_ahead() {
+                self.progress(progress.text, progress.amount);
+            }
+        };
+        let done = session.call(call, &self.run.blobs, shows, || self.lane.sent(&self.way)).await;
         match done {
             Ok(outcome) => {
                 if !outcome.predicted.is_empty() {
@@ -88,6 +98,10 @@ impl Turn {
                     }
                 }
                 Called::Outcome(Box::new(outcome))
+            }
+            Err(SessionError::NotRun) => {
+                self.lane.give_way();
+                Called::NotRun
             }
             Err(error) => lost(error).into(),
         }

@@ -2,14 +2,18 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use futures_util::StreamExt;
 use indexmap::IndexMap;
 use minijinja::Value;
 use serde_json::json;
 
 use super::{
+    attempt::{Attempt, Stopped, Tried},
     background::{self, Manner},
     delegation::Delegate,
-    environment, limit, loops,
+    environment,
+    lane::Lane,
+    limit, loops,
     module::Called,
     reach::{Way, truthy},
     result,
@@ -35,6 +39,10 @@ use crate::{
 const RETRIES: u64 = 3;
 /// Seconds between them.
 const DELAY: f64 = 5.0;
+/// Items of a loop whose calls are on their way at the same time.
+const BURST: usize = 64;
+/// What nobody sees: a task that was not carried out comes again, or its host has left.
+const NOT_RUN: &str = "not carried out";
 
 /// A task on a host.
 pub struct Step {
@@ -66,28 +74,48 @@ pub struct End {
     pub unreachable: Option<Failure>,
 }
 
-/// One item's, or the whole task's, way to an end.
-struct Attempt {
-    outcome: Outcome,
-    result: Map,
-    effects: Vec<Effect>,
-    unreachable: Option<Failure>,
-}
+/// What a task came to that was done before its time, to be concluded in it.
+pub struct Early(Tried);
 
 impl Step {
     /// Carries the task out and tells how it ended.
-    pub async fn carry_out(self) -> End {
+    pub async fn carry_out(self, lane: Arc<Lane>) -> End {
         let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
         let context = template::context(&scope);
         let private = result::is_private(&self.task, &context);
         let (attempt, looped) = match &self.task.each {
-            None => (self.attempts(&scope, private).await, false),
+            None => (self.attempts(&scope, private, &lane).await, false),
             Some(each) => match loops::items(each, &scope, &context) {
-                Ok(items) => (self.items(&items, &scope, private).await, true),
+                Ok(items) => (self.items(&items, &scope, private, &lane).await, true),
                 Err(error) => (self.no_items(error, &context), false),
             },
         };
-        self.end(attempt, &scope, &context, private, looped)
+        let end = self.end(attempt, &scope, &context, private, looped);
+        lane.end(!matches!(end.outcome.verdict, Verdict::Failed(_)) || end.ignored);
+        end
+    }
+
+    /// Does the task before those in front of it have ended; nothing if it has to wait for them. [`Step::conclude`] makes an end of it
+    /// in its time.
+    pub async fn ahead(self, lane: Arc<Lane>) -> Option<Early> {
+        let scope = lane.scope(&scope::of_task(&self.run, &self.batch, &self.host, &self.task));
+        let tried = self.act_if(&scope, &lane).await;
+        if tried.is_lost() || lane.has_given_way() || (lane.has_asked() && !lane.has_sent()) {
+            lane.give_way();
+            return None;
+        }
+        lane.end_early(tried.is_well());
+        Some(Early(tried))
+    }
+
+    /// Makes an end of what was done early.
+    #[must_use]
+    pub fn conclude(self, Early(tried): Early) -> End {
+        let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
+        let context = template::context(&scope);
+        let private = result::is_private(&self.task, &context);
+        let attempt = self.judged(&scope, tried, private);
+        self.end(attempt, &scope, &context, private, false)
     }
 
     /// A loop whose items cannot be known: skipped if its condition says so without them.
@@ -102,16 +130,29 @@ impl Step {
         if skipped { Attempt::skipped("Conditional result was False") } else { Attempt::template(&error) }
     }
 
-    async fn items(&self, items: &loops::Items, scope: &Scope, private: bool) -> Attempt {
+    async fn items(&self, items: &loops::Items, scope: &Scope, private: bool, lane: &Lane) -> Attempt {
         let mut ends = Vec::new();
         let mut effects = Vec::new();
-        for at in 0..items.values.len() {
-            if at > 0 && items.pause > 0.0 {
+        let count = items.values.len();
+        let waits = items.pause > 0.0 || items.break_when.is_some() || self.is_retried();
+        let width = if waits || self.run.settings.serial_tasks { 1 } else { BURST };
+        let lanes = lane.items(
+            count,
+            self.task.asynchronous.is_none() && actions::find(&self.task.module).is_none_or(|action| action.single),
+        );
+        let each = lanes.into_iter().map(Arc::new).enumerate().map(|(at, lane)| async move {
+            if width == 1 && at > 0 && items.pause > 0.0 {
                 tokio::time::sleep(Duration::from_secs_f64(items.pause)).await;
             }
+            lane.turn().await;
             let scope = scope.over(items.layer(at));
+            let attempt = self.attempts(&scope, private, &lane).await;
+            lane.end(true);
+            (at, scope, attempt)
+        });
+        let mut each = std::pin::pin!(futures_util::stream::iter(each).buffered(width));
+        while let Some((at, scope, mut attempt)) = each.next().await {
             let context = template::context(&scope);
-            let mut attempt = self.attempts(&scope, private).await;
             attempt.result.insert("ansible_loop_var".to_owned(), json!(items.variable));
             if let Ok(item) = template::to_json(&items.values[at]) {
                 attempt.result.insert(items.variable.clone(), item);
@@ -147,7 +188,7 @@ impl Step {
     }
 
     /// Tries until the task holds what it says in `until`.
-    async fn attempts(&self, scope: &Scope, private: bool) -> Attempt {
+    async fn attempts(&self, scope: &Scope, private: bool, lane: &Arc<Lane>) -> Attempt {
         let context = template::context(scope);
         let number = |node: &Option<Node>| -> Option<f64> {
             let value = template::lazy::value(node.as_ref()?, &context).ok()?;
@@ -155,13 +196,13 @@ impl Step {
         };
         let retries = number(&self.task.retries);
         if self.task.until.is_none() && retries.is_none() {
-            return self.attempt(scope, private).await;
+            return self.attempt(scope, private, lane).await;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of tries")]
         let tries = retries.map_or(RETRIES, |number| number.max(0.0) as u64) + 1;
         let delay = Duration::from_secs_f64(number(&self.task.delay).unwrap_or(DELAY).max(0.0));
         for at in 1..=tries {
-            let mut attempt = self.attempt(scope, private).await;
+            let mut attempt = self.attempt(scope, private, lane).await;
             attempt.result.insert("attempts".to_owned(), json!(at));
             if matches!(attempt.outcome.verdict, Verdict::Skipped(_) | Verdict::Unknown(_))
                 || attempt.unreachable.is_some()
@@ -198,10 +239,16 @@ impl Step {
     }
 
     /// One try: condition, options, action or module, and what counts as changed and failed.
-    async fn attempt(&self, scope: &Scope, private: bool) -> Attempt {
+    async fn attempt(&self, scope: &Scope, private: bool, lane: &Arc<Lane>) -> Attempt {
+        let tried = self.act_if(scope, lane).await;
+        self.judged(scope, tried, private)
+    }
+
+    /// One try up to the action's or module's own word.
+    async fn act_if(&self, scope: &Scope, lane: &Arc<Lane>) -> Tried {
         let context = template::context(scope);
         if let Err(error) = Delegate::check(&self.task, &context) {
-            return Attempt::template(&error);
+            return Tried::Ended(Attempt::template(&error));
         }
         for when in self.task.levels.iter().filter_map(|level| level.when.as_ref()) {
             match template::condition(when, &context) {
@@ -210,20 +257,20 @@ impl Step {
                     let mut attempt = Attempt::skipped("Conditional result was False");
                     let false_part = false_condition(when, &context);
                     attempt.result.insert("false_condition".to_owned(), false_part);
-                    return attempt;
+                    return Tried::Ended(attempt);
                 }
-                Err(error) => return Attempt::template(&error),
+                Err(error) => return Tried::Ended(Attempt::template(&error)),
             }
         }
         let limit = match self.task.keyword("timeout").map(|node| template::lazy::value(node, &context)) {
             None => Ok(None),
             Some(Ok(value)) => limit::of(&value.to_string()),
-            Some(Err(error)) => return Attempt::template(&error),
+            Some(Err(error)) => return Tried::Ended(Attempt::template(&error)),
         };
         let done = match limit {
             Err(message) => Ok(Done::failed(message)),
-            Ok(None) => self.act(scope, &context).await,
-            Ok(Some(limit)) => match tokio::time::timeout(limit, self.act(scope, &context)).await {
+            Ok(None) => self.act(scope, &context, lane).await,
+            Ok(Some(limit)) => match tokio::time::timeout(limit, self.act(scope, &context, lane)).await {
                 Ok(done) => done,
                 Err(_) => {
                     // Whatever still runs there is ended with its session.
@@ -233,10 +280,17 @@ impl Step {
                 }
             },
         };
-        let Done { mut outcome, effects } = match done {
-            Ok(done) => done,
-            Err(Stopped::Template(error)) => return Attempt::template(&error),
-            Err(Stopped::Unreachable(failure)) => return Attempt::unreachable(failure),
+        match done {
+            Ok(done) => Tried::Done(done),
+            Err(Stopped::Template(error)) => Tried::Ended(Attempt::template(&error)),
+            Err(Stopped::Unreachable(failure)) => Tried::Ended(Attempt::unreachable(failure)),
+        }
+    }
+
+    fn judged(&self, scope: &Scope, tried: Tried, private: bool) -> Attempt {
+        let Done { mut outcome, effects } = match tried {
+            Tried::Ended(attempt) => return attempt,
+            Tried::Done(done) => done,
         };
         let mut registered = result::registered(&outcome);
         if let Err(error) = self.judge(scope, &mut outcome, &mut registered) {
@@ -251,8 +305,12 @@ impl Step {
         Attempt { outcome, result: registered, effects, unreachable: None }
     }
 
-    async fn act(&self, scope: &Scope, context: &Value) -> Result<Done, Stopped> {
-        let turn = self.turn(scope, context).await?;
+    fn is_retried(&self) -> bool {
+        self.task.until.is_some() || self.task.retries.is_some()
+    }
+
+    async fn act(&self, scope: &Scope, context: &Value, lane: &Arc<Lane>) -> Result<Done, Stopped> {
+        let turn = self.turn(scope, context, lane).await?;
         let module = if template::is_template(&self.task.module) {
             let rendered = template::render_text(&self.task.module, context)?;
             short_name(&rendered.to_string()).to_owned()
@@ -271,6 +329,7 @@ impl Step {
                     return match turn.in_background(&module, turn.json_options()?, asked).await? {
                         Called::Outcome(outcome) => Ok((*outcome).into()),
                         Called::Unreachable(failure) => Err(Stopped::Unreachable(failure)),
+                        Called::NotRun => Ok(Done::failed(NOT_RUN)),
                     };
                 }
             }
@@ -295,10 +354,11 @@ impl Step {
                 Ok((*outcome).into())
             }
             Called::Unreachable(failure) => Err(Stopped::Unreachable(failure)),
+            Called::NotRun => Ok(Done::failed(NOT_RUN)),
         }
     }
 
-    async fn turn(&self, scope: &Scope, context: &Value) -> Result<Turn, Stopped> {
+    async fn turn(&self, scope: &Scope, context: &Value, lane: &Arc<Lane>) -> Result<Turn, Stopped> {
         let delegate = Delegate::of(&self.task, context)?;
         let seen = delegate.as_ref().map(|other| other.scope(&self.run, &self.host, scope));
         let seen_context = seen.as_ref().map(template::context);
@@ -339,6 +399,8 @@ impl Step {
             environment: environment::of(&self.task, context)?,
             check: flag("check_mode", self.run.settings.check)?,
             diff: flag("diff", self.run.settings.diff)?,
+            lane: lane.clone(),
+            stops: !self.says("ignore_errors", context),
             unreachable: std::sync::Mutex::default(),
         })
     }
@@ -470,50 +532,6 @@ fn is_boolean(word: &str) -> bool {
     words.contains(&word.to_lowercase().as_str())
 }
 
-/// Why an attempt did not come to its action's end.
-enum Stopped {
-    Template(TemplateError),
-    Unreachable(Failure),
-}
-
-impl From<TemplateError> for Stopped {
-    fn from(error: TemplateError) -> Self {
-        Self::Template(error)
-    }
-}
-
-impl From<minijinja::Error> for Stopped {
-    fn from(error: minijinja::Error) -> Self {
-        Self::Template(error.into())
-    }
-}
-
-impl Attempt {
-    fn of(verdict: Verdict) -> Self {
-        let outcome = Outcome::new(verdict);
-        let result = result::registered(&outcome);
-        Self { outcome, result, effects: Vec::new(), unreachable: None }
-    }
-
-    fn skipped(reason: &str) -> Self {
-        Self::of(Verdict::Skipped(reason.to_owned()))
-    }
-
-    fn template(error: &TemplateError) -> Self {
-        if error.kind == Trouble::Unknown {
-            return Self::of(Verdict::Unknown(error.message.clone()));
-        }
-        Self::of(Verdict::Failed(verdict::failure(error)))
-    }
-
-    fn unreachable(failure: Failure) -> Self {
-        let mut attempt = Self::of(Verdict::Failed(failure.clone()));
-        attempt.result.insert("unreachable".to_owned(), json!(true));
-        attempt.unreachable = Some(failure);
-        attempt
-    }
-}
-
 fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), TemplateError> {
     for key in more.try_iter()? {
         options.insert(key.to_string(), more.get_item(&key)?);
@@ -521,7 +539,6 @@ fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), Templa
     Ok(())
 }
 
-/// Handler names, each possibly a template; what cannot be rendered notifies nobody.
 /// The part of a condition that does not hold, as written.
 fn false_condition(node: &Node, context: &Value) -> Json {
     match &node.shape {

@@ -5,7 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use indexmap::IndexMap;
 use minijinja::Value;
 
-use super::reach::{Lost, Way, lost};
+use super::{
+    lane::Lane,
+    reach::{Lost, Way, lost},
+};
 use crate::{
     controller::{
         compiler::{Batch, scope::search_path},
@@ -51,6 +54,10 @@ pub struct Turn {
     pub check: bool,
     /// Show differences.
     pub diff: bool,
+    /// Where it stands among tasks whose calls go out together.
+    pub lane: Arc<Lane>,
+    /// Whether a failure is one to stop for.
+    pub stops: bool,
     /// Why the host could not be reached, once an action has found that out.
     pub unreachable: std::sync::Mutex<Option<Failure>>,
 }
@@ -172,6 +179,7 @@ impl Turn {
     pub async fn module(&self, module: &str, options: Map, blobs: &[Blob]) -> Outcome {
         match self.call(module, options, blobs).await {
             super::module::Called::Outcome(outcome) => *outcome,
+            super::module::Called::NotRun => Outcome::failed("not carried out"),
             super::module::Called::Unreachable(failure) => {
                 *crate::controller::state::lock(&self.unreachable) = Some(failure.clone());
                 Outcome::new(crate::protocol::Verdict::Failed(failure))

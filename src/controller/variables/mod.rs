@@ -4,4 +4,4 @@ pub mod layers;
 pub mod scope;
 
 pub use layers::Level;
-pub use scope::{Layer, Scope, Var};
+pub use scope::{Layer, Scope, Unknown, Var};

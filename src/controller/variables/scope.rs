@@ -1,8 +1,11 @@
 //! What one host sees at one task: layers of variables, the strongest first.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use minijinja::Value;
 
 use crate::controller::source::{Node, Span, composer::Marks};
@@ -23,13 +26,41 @@ pub type Layer = IndexMap<Arc<str>, Var>;
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     layers: Vec<Arc<Layer>>,
+    /// What is not known yet, and how many of the layers, from the weakest on, it stands over.
+    unknown: Option<(usize, Arc<Unknown>)>,
+}
+
+/// Variables that tasks on their way will set. Who asks for one sees none, and must not go by it: that is noted.
+#[derive(Debug, Default)]
+pub struct Unknown {
+    names: IndexSet<Arc<str>>,
+    asked: AtomicBool,
+}
+
+impl Unknown {
+    /// These names.
+    pub fn new(names: impl Iterator<Item = Arc<str>>) -> Self {
+        Self { names: names.collect(), asked: AtomicBool::new(false) }
+    }
+
+    /// Whether somebody has asked for one of them.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
 }
 
 impl Scope {
     /// A scope of these layers, the strongest first.
     #[must_use]
     pub const fn new(layers: Vec<Arc<Layer>>) -> Self {
-        Self { layers }
+        Self { layers, unknown: None }
+    }
+
+    /// The same scope where some variables are not known yet, whatever the layers say; layers over it may set them.
+    #[must_use]
+    pub fn without(&self, unknown: Arc<Unknown>) -> Self {
+        Self { layers: self.layers.clone(), unknown: Some((self.layers.len(), unknown)) }
     }
 
     /// The same scope with one more layer over all others.
@@ -41,19 +72,32 @@ impl Scope {
         let mut layers = Vec::with_capacity(self.layers.len() + 1);
         layers.push(Arc::new(layer));
         layers.extend(self.layers.iter().cloned());
-        Self { layers }
+        Self { layers, unknown: self.unknown.clone() }
     }
 
     /// The variable of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Var> {
-        self.layers.iter().find_map(|layer| layer.get(name))
+        let Some((under, unknown)) = &self.unknown else {
+            return self.layers.iter().find_map(|layer| layer.get(name));
+        };
+        let (over, under) = self.layers.split_at(self.layers.len() - under);
+        over.iter().find_map(|layer| layer.get(name)).or_else(|| {
+            if unknown.names.contains(name) {
+                unknown.asked.store(true, Ordering::Relaxed);
+                return None;
+            }
+            under.iter().find_map(|layer| layer.get(name))
+        })
     }
 
     /// All names, each once.
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
-        let mut seen = indexmap::IndexSet::new();
+        if let Some((_, unknown)) = &self.unknown {
+            unknown.asked.store(true, Ordering::Relaxed);
+        }
+        let mut seen = IndexSet::new();
         for layer in self.layers.iter().rev() {
             seen.extend(layer.keys().cloned());
         }
@@ -87,5 +131,31 @@ impl Var {
     /// Data from anything that is a template value.
     pub fn data(value: impl Into<Value>) -> Self {
         Self::Data(value.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(name: &str, value: &str) -> Layer {
+        Layer::from_iter([(Arc::from(name), Var::data(value))])
+    }
+
+    #[test]
+    fn what_is_not_known_yet_hides_what_was_and_asking_is_noted() {
+        let unknown = Arc::new(Unknown::new([Arc::from("result")].into_iter()));
+        let scope = Scope::new(vec![Arc::new(layer("result", "old"))]).over(layer("other", "here"));
+        let scope = scope.without(unknown.clone());
+        assert!(scope.get("other").is_some() && !unknown.is_asked());
+        assert!(scope.over(layer("result", "own")).get("result").is_some() && !unknown.is_asked());
+        assert!(scope.get("result").is_none() && unknown.is_asked());
+    }
+
+    #[test]
+    fn whoever_lists_all_names_has_asked() {
+        let unknown = Arc::new(Unknown::new([Arc::from("result")].into_iter()));
+        drop(Scope::new(Vec::new()).without(unknown.clone()).names());
+        assert!(unknown.is_asked());
     }
 }

@@ -1,5 +1,6 @@
 //! Runs over SSH on the hosts of the lab.
 
+mod ahead;
 mod faults;
 mod interrupt;
 mod lab;

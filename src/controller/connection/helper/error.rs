@@ -25,6 +25,9 @@ pub enum SessionError {
         /// How, with what it wrote to standard error.
         reason: String,
     },
+    /// A step of its burst before it has failed.
+    #[error("not carried out: a step before it has failed")]
+    NotRun,
     /// What was asked of the host failed there.
     #[error("{0}")]
     Failed(Failure),
@@ -38,6 +41,7 @@ impl SessionError {
             Self::Connect(error) => error.hint(),
             Self::Become(failure) | Self::Failed(failure) => failure.hint.clone(),
             Self::HelperRefused { reason } => Some(without_helper_hint(reason)),
+            Self::NotRun => None,
             Self::Lost { .. } => {
                 Some("run again; if it comes back, look for the out-of-memory killer on the host".into())
             }

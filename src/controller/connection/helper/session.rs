@@ -69,6 +69,7 @@ enum Answer {
     Need(Blob),
     Data(Vec<u8>),
     Done(Box<Outcome>),
+    NotRun,
 }
 
 impl Session {
@@ -168,7 +169,7 @@ impl Session {
     }
 
     /// Sends a call and waits for its end, delivering content that it asks for. The call's id is set here; calls may
-    /// overlap and are carried out in the order they were sent.
+    /// overlap and are carried out in the order they were sent. `on_sent` hears that it is on its way.
     ///
     /// # Errors
     /// When the helper is lost; a failed call is an [`Outcome`].
@@ -177,6 +178,7 @@ impl Session {
         mut call: Call,
         blobs: &dyn BlobStore,
         mut on_progress: impl FnMut(Progress),
+        on_sent: impl FnOnce(),
     ) -> Result<Outcome, SessionError> {
         let mut body = Vec::new();
         for blob in &call.inline {
@@ -189,12 +191,14 @@ impl Session {
         call.id = ticket.id;
         ticket.send(&ToHost::Call(call), &body).await?;
         drop(body);
+        on_sent();
         while let Some(answer) = ticket.answers.recv().await {
             match answer {
                 Answer::Progress(progress) => on_progress(progress),
                 Answer::Need(blob) => ticket.deliver(&blob, blobs).await?,
                 Answer::Data(_) => {}
                 Answer::Done(outcome) => return Ok(*outcome),
+                Answer::NotRun => return Err(SessionError::NotRun),
             }
         }
         Err(self.lost())
@@ -228,7 +232,7 @@ impl Session {
                     Verdict::Failed(failure) => return Err(SessionError::Failed(failure)),
                     _ => return Ok(length),
                 },
-                Answer::Progress(_) | Answer::Need(_) => {}
+                Answer::Progress(_) | Answer::Need(_) | Answer::NotRun => {}
             }
         }
         Err(self.lost())
@@ -282,6 +286,7 @@ impl Shared {
             FromHost::Progress { id, text, amount } => (id, Answer::Progress(Progress { text, amount })),
             FromHost::Need { id, blob } => (id, Answer::Need(blob)),
             FromHost::Data { id } => (id, Answer::Data(body)),
+            FromHost::NotRun { id } => (id, Answer::NotRun),
             FromHost::Done { id, outcome } => (id, Answer::Done(Box::new(outcome))),
         };
         let caller = self.pending.lock().ok().and_then(|pending| pending.callers.get(&id).cloned());

@@ -160,8 +160,8 @@ async fn calls_overlap_and_each_gets_its_own_answer() {
         say(&mut host.to, &FromHost::Done { id: first.id, outcome: Outcome::new(Verdict::Unchanged) }).await;
     };
     let mut seen = Vec::new();
-    let first = session.call(call("apt"), &blobs, |_| ());
-    let second = session.call(call("copy"), &blobs, |progress| seen.push(progress));
+    let first = session.call(call("apt"), &blobs, |_| (), || ());
+    let second = session.call(call("copy"), &blobs, |progress| seen.push(progress), || ());
     let (first, second, ()) = tokio::join!(first, second, play);
     assert_eq!((first.unwrap().verdict, second.unwrap().verdict), (Verdict::Unchanged, Verdict::Changed));
     assert_eq!(seen, [Progress { text: "half".into(), amount: Some((1, 2)) }]);
@@ -188,7 +188,7 @@ async fn content_is_streamed_when_it_is_needed() {
         assert!(got == content);
         say(&mut host.to, &FromHost::Done { id: call.id, outcome: Outcome::new(Verdict::Changed) }).await;
     };
-    let (outcome, ()) = tokio::join!(session.call(Call::default(), &blobs, |_| ()), play);
+    let (outcome, ()) = tokio::join!(session.call(Call::default(), &blobs, |_| (), || ()), play);
     assert_eq!(outcome.unwrap().verdict, Verdict::Changed);
 }
 
@@ -196,7 +196,8 @@ async fn content_is_streamed_when_it_is_needed() {
 async fn a_call_that_is_given_up_leaves_no_helper_waiting_for_content() {
     let (session, mut host) = Played::start().await;
     let blobs = Blobs::default();
-    let given_up = tokio::time::timeout(Duration::from_millis(50), session.call(Call::default(), &blobs, |_| ()));
+    let given_up =
+        tokio::time::timeout(Duration::from_millis(50), session.call(Call::default(), &blobs, |_| (), || ()));
     assert!(given_up.await.is_err());
     let call = called(host.hear().await.0);
     let blob = blobs.add_bytes(&b"late"[..]);
@@ -211,7 +212,7 @@ async fn a_helper_that_ends_is_told_with_its_last_words() {
     let Played { from, to, end } = host;
     end.send(Ok(ExitStatus::Signal("KILL".into()))).unwrap();
     drop((from, to));
-    let error = session.call(Call::default(), &blobs, |_| ()).await.unwrap_err();
+    let error = session.call(Call::default(), &blobs, |_| (), || ()).await.unwrap_err();
     assert_eq!(error.to_string(), "the helper on the host ended: exit code 137: out of memory");
     assert!(!session.is_open());
 }
