@@ -27,6 +27,7 @@ mod list;
 mod look_ahead;
 mod prompts;
 mod serial;
+mod titles;
 
 pub use list::{ListedPlay, list};
 

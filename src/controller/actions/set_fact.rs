@@ -32,6 +32,18 @@ pub fn spec() -> Vec<OptionSpec> {
     Vec::new()
 }
 
+/// Words that mean something else in a template.
+const RESERVED: &[&str] = &[
+    "true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "for", "import", "from",
+    "as", "with", "return", "lambda", "class", "def", "del", "pass", "break", "continue", "while", "try", "except",
+    "finally", "raise", "global", "nonlocal", "assert", "async", "await", "yield", "elif",
+];
+
+/// What a name is that is no text, as it is said behind it.
+fn kind(name: &str) -> &'static str {
+    if name.parse::<i64>().is_ok() { " of type 'int'" } else { "" }
+}
+
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
     let mut layer = Layer::new();
@@ -40,12 +52,10 @@ pub async fn run(turn: &Turn) -> Done {
         if name == "cacheable" {
             continue;
         }
-        let valid =
+        let word =
             name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
-        if !valid {
-            return Done::failed(format!(
-                "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, and contain only letters, numbers and underscores."
-            ));
+        if !word || RESERVED.contains(&name.as_str()) {
+            return Done::failed(format!("Invalid variable name '{name}'{}.", kind(name)));
         }
         match template::to_json(value) {
             Ok(json) => facts.insert(name.clone(), json),

@@ -139,6 +139,7 @@ fn implicit(play: &Play, module: &str, name: Option<&str>, free_form: Option<&st
     Item::Task(Arc::new(Task {
         name: name.map(node),
         module: module.to_owned(),
+        written: module.to_owned(),
         module_span: play.span.clone(),
         arguments,
         levels,

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::serial;
+use super::{serial, titles};
 use crate::{
     controller::{
         compiler::{
@@ -208,7 +208,7 @@ impl Through {
         if task.name.as_ref().is_none_or(|name| name.as_str() != Some("Gathering Facts"))
             && let Some(wanted) = &self.start_at
         {
-            let name = task.name.as_ref().and_then(Node::as_str).unwrap_or(&task.module);
+            let name = &*task.title();
             let full = task.role.as_ref().map(|role| format!("{} : {name}", role.name));
             let matches = |text: &str| {
                 text == wanted || globset::Glob::new(wanted).is_ok_and(|glob| glob.compile_matcher().is_match(text))
@@ -272,9 +272,6 @@ impl Through {
                 }
                 self.once.insert(position.clone());
             }
-            if let Some(role) = &task.role {
-                self.ran.entry((host, role.key.clone())).or_insert(Arc::as_ptr(role) as usize);
-            }
             let info = self.info(host, &task);
             if self.started.insert(info.id) {
                 self.run.events.emit(Event::TaskStarted { task: info.clone() });
@@ -302,14 +299,14 @@ impl Through {
     fn info(&mut self, host: usize, task: &Arc<Task>) -> Arc<TaskInfo> {
         let address = Arc::as_ptr(task) as usize;
         let known = self.infos.get(&address).cloned();
-        let name = task.name.as_ref().and_then(Node::as_str).filter(|name| !name.is_empty()).unwrap_or(&task.module);
+        let title = task.title();
+        let name = &*title;
         if let Some(known) = known.as_ref().filter(|_| !template::is_template(name)) {
             return known.clone();
         }
         let name = if template::is_template(name) {
             let scope = scope::of_task(&self.run, &self.batch, &self.batch.hosts[host], task);
-            template::render_text(name, &template::context(&scope))
-                .map_or_else(|_| name.to_owned(), |name| name.to_string())
+            titles::render(name, &scope)
         } else {
             name.to_owned()
         };
@@ -342,6 +339,15 @@ impl Through {
             vec![host]
         };
         let failed = matches!(end.outcome.verdict, Verdict::Failed(_)) && !end.ignored;
+        // A role has run where a task of it has done something.
+        if let Some(role) = task.role.as_ref().filter(|_| {
+            matches!(end.outcome.verdict, Verdict::Changed | Verdict::Unchanged)
+                || (end.ignored && end.unreachable.is_none())
+        }) {
+            everyone.iter().for_each(|other| {
+                self.ran.entry((*other, role.key.clone())).or_insert(Arc::as_ptr(role) as usize);
+            });
+        }
         // What a task says that runs once, it says for all hosts, wherever they are.
         let hearers = if once { (0..self.cursors.len()).collect() } else { vec![host] };
         self.count(&name, host, task, &end);

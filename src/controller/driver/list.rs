@@ -9,7 +9,7 @@ use crate::controller::{
     event::Events,
     playbook::Item,
     settings::Settings,
-    source::{Diagnostics, Node},
+    source::Diagnostics,
     template,
 };
 
@@ -59,8 +59,8 @@ fn collect(item: &Item, selection: &Selection, context: &minijinja::Value, tasks
         Item::Task(task) => {
             let tags = tags::of(task.levels.iter().map(AsRef::as_ref), context);
             if selection.includes(&tags) && task.module != "meta" {
-                let name = task.name.as_ref().and_then(Node::as_str).unwrap_or(&task.module);
-                let name = task.role.as_ref().map_or_else(|| name.to_owned(), |role| format!("{} : {name}", role.name));
+                let name = task.title().into_owned();
+                let name = task.role.as_ref().map_or_else(|| name.clone(), |role| format!("{} : {name}", role.name));
                 tasks.push((name, tags));
             }
         }

@@ -26,10 +26,11 @@ pub(super) fn batches(play: &Play, hosts: &[String], context: &Value) -> Result<
         let value = template::lazy::value(entry, context)
             .map_err(|error| wrong(entry, format!("cannot work out serial: {error}")))?;
         let items: Vec<String> = match value.try_iter() {
+            _ if template::special::is_omit(&value) => Vec::new(),
             Ok(items) if value.as_str().is_none() => items.map(|item| item.to_string()).collect(),
             _ => vec![value.to_string()],
         };
-        for text in items {
+        for text in items.into_iter().filter(|text| !text.is_empty()) {
             sizes.push(
                 size(&text, hosts.len())
                     .ok_or_else(|| wrong(entry, format!("serial must be numbers or percentages, not {text}")))?,

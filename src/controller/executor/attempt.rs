@@ -79,6 +79,7 @@ impl Attempt {
 
     pub(super) fn unreachable(failure: Failure) -> Self {
         let mut attempt = Self::of(Verdict::Failed(failure.clone()));
+        attempt.result.shift_remove("failed");
         attempt.result.insert("unreachable".to_owned(), json!(true));
         attempt.unreachable = Some(failure);
         attempt

@@ -21,6 +21,8 @@ pub struct Items {
     index: Option<String>,
     /// Whether `ansible_loop` is there.
     extended: bool,
+    /// Whether that holds all items too.
+    all: bool,
     label: Option<Node>,
     /// Seconds between two items.
     pub pause: f64,
@@ -46,6 +48,7 @@ pub fn items(each: &Loop, scope: &Scope, context: &Value) -> Result<Items, Templ
         variable: text("loop_var")?.unwrap_or_else(|| "item".to_owned()),
         index: text("index_var")?,
         extended: control("extended").is_some_and(|node| !matches!(node.shape, Shape::Bool(false))),
+        all: control("extended_allitems").is_none_or(|node| !matches!(node.shape, Shape::Bool(false))),
         label: control("label").cloned(),
         pause: text("pause")?.and_then(|text| text.parse().ok()).unwrap_or(0.0),
         break_when: control("break_when").cloned(),
@@ -83,7 +86,6 @@ impl Items {
         if self.extended {
             let count = self.values.len();
             let mut extended = vec![
-                ("allitems", Value::from(self.values.clone())),
                 ("index", Value::from(at + 1)),
                 ("index0", Value::from(at)),
                 ("first", Value::from(at == 0)),
@@ -92,6 +94,9 @@ impl Items {
                 ("revindex", Value::from(count - at)),
                 ("revindex0", Value::from(count - at - 1)),
             ];
+            if self.all {
+                extended.push(("allitems", Value::from(self.values.clone())));
+            }
             if let Some(previous) = at.checked_sub(1) {
                 extended.push(("previtem", self.values[previous].clone()));
             }

@@ -70,15 +70,8 @@ impl Way {
             }
             Ok(None)
         };
-        let keyword = |name: &str| -> Result<Option<Value>, TemplateError> {
-            match task.keyword(name) {
-                Some(node) if !node.is_null() => {
-                    let value = template::lazy::value(node, context)?;
-                    template::resolve(&value).map(Some).map_err(|error| error.at(&node.span))
-                }
-                _ => Ok(None),
-            }
-        };
+        let keyword =
+            |name: &str| -> Result<Option<Value>, TemplateError> { super::keyword::value(task, name, context) };
         let said = |names: &[&str], word: &str, fallback: Option<&str>| -> Result<Option<String>, TemplateError> {
             Ok(match text(names)? {
                 Some(value) => Some(value),

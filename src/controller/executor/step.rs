@@ -11,7 +11,7 @@ use super::{
     attempt::{Attempt, Stopped, Tried},
     background::{self, Manner},
     delegation::Delegate,
-    environment,
+    environment, keyword,
     lane::Lane,
     limit, loops,
     module::Called,
@@ -27,7 +27,7 @@ use crate::{
         event::{Event, Report, Status, TaskInfo},
         playbook::Task,
         source::{Diagnostics, Node, Shape},
-        state::Run,
+        state::{Run, lock},
         template::{self, TemplateError, error::Trouble},
         variables::{Layer, Scope, Var},
     },
@@ -131,11 +131,14 @@ impl Step {
     }
 
     async fn items(&self, items: &loops::Items, scope: &Scope, private: bool, lane: &Lane) -> Attempt {
-        let mut ends = Vec::new();
+        let (mut ends, mut lost) = (Vec::new(), None);
         let mut effects = Vec::new();
         let count = items.values.len();
-        let waits = items.pause > 0.0 || items.break_when.is_some() || self.is_retried();
+        // What items set is seen by the items behind them.
+        let grows = matches!(self.task.module.as_str(), "set_fact" | "include_vars");
+        let waits = grows || items.pause > 0.0 || items.break_when.is_some() || self.is_retried();
         let width = if waits || self.run.settings.serial_tasks { 1 } else { BURST };
+        let grown = &std::sync::Mutex::new(Layer::new());
         let lanes = lane.items(
             count,
             self.task.asynchronous.is_none() && actions::find(&self.task.module).is_none_or(|action| action.single),
@@ -145,9 +148,13 @@ impl Step {
                 tokio::time::sleep(Duration::from_secs_f64(items.pause)).await;
             }
             lane.turn().await;
-            let scope = scope.over(items.layer(at));
+            let before = lock(grown).clone();
+            let scope = scope.over(before).over(items.layer(at));
             let attempt = self.attempts(&scope, private, &lane).await;
             lane.end(true);
+            if grows {
+                lock(grown).extend(variables(&attempt.effects));
+            }
             (at, scope, attempt)
         });
         let mut each = std::pin::pin!(futures_util::stream::iter(each).buffered(width));
@@ -163,9 +170,13 @@ impl Step {
             if report.status == Status::Failed && self.says("ignore_errors", &context) {
                 report.status = Status::Ignored;
             }
-            if attempt.unreachable.is_some() {
-                attempt.effects = effects;
-                return attempt;
+            if let Some(failure) = attempt.unreachable.take() {
+                report.status = if self.says("ignore_unreachable", &context) {
+                    Status::Ignored
+                } else {
+                    lost = Some(failure);
+                    Status::Unreachable
+                };
             }
             self.run.events.emit(Event::Item {
                 host: self.host.clone(),
@@ -184,7 +195,7 @@ impl Step {
             }
         }
         let (outcome, result) = result::of_loop(&ends);
-        Attempt { outcome, result, effects, unreachable: None }
+        Attempt { outcome, result, effects, unreachable: lost }
     }
 
     /// Tries until the task holds what it says in `until`.
@@ -371,14 +382,14 @@ impl Step {
             }
         };
         let flag = |name: &str, default: bool| -> Result<bool, TemplateError> {
-            match self.task.keyword(name).filter(|node| !node.is_null()) {
-                Some(node) => {
-                    let value = template::lazy::value(node, context)?;
+            match keyword::value(&self.task, name, context)? {
+                Some(value) => {
                     if value.as_str().is_some_and(|word| !is_boolean(word)) {
                         let message = format!(
                             "Error processing keyword '{name}': The value '{value}' could not be converted to 'bool'."
                         );
-                        return Err(TemplateError::new(Trouble::Failed, message).at(&node.span));
+                        let error = TemplateError::new(Trouble::Failed, message);
+                        return Err(self.task.keyword(name).map_or(error.clone(), |node| error.at(&node.span)));
                     }
                     Ok(truthy(&value))
                 }
@@ -530,6 +541,15 @@ impl Step {
 fn is_boolean(word: &str) -> bool {
     let words = ["y", "yes", "true", "on", "1", "t", "n", "no", "false", "off", "0", "f", ""];
     words.contains(&word.to_lowercase().as_str())
+}
+
+/// The variables that effects set on the host itself.
+fn variables(effects: &[Effect]) -> Layer {
+    let layers = effects.iter().filter_map(|effect| match effect {
+        Effect::Facts { host: None, layer } | Effect::IncludeVars(layer) => Some(layer),
+        _ => None,
+    });
+    layers.flat_map(|layer| layer.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
 }
 
 fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), TemplateError> {

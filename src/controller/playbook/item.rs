@@ -1,6 +1,6 @@
 //! Tasks and blocks.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Arguments, Keywords, Role};
 use crate::controller::source::{Node, Span};
@@ -38,6 +38,8 @@ pub struct Task {
     pub name: Option<Node>,
     /// The module as written, without built-in collections' names.
     pub module: String,
+    /// The module as written.
+    pub written: String,
     /// Where the module stands.
     pub module_span: Span,
     /// Its options.
@@ -88,10 +90,29 @@ pub struct Loop {
 }
 
 impl Task {
+    /// What it is called, a template: its name, else the module as written, with the role where it includes one.
+    #[must_use]
+    pub fn title(&self) -> Cow<'_, str> {
+        let name = self.name.as_ref().and_then(Node::as_str).filter(|name| !name.is_empty());
+        match (name, self.module.as_str()) {
+            (Some(name), _) => Cow::Borrowed(name),
+            (None, "include_role") => {
+                let role = ["name", "role"].iter().find_map(|option| self.arguments.get(option)?.as_str());
+                role.map_or(Cow::Borrowed(&self.written), |role| Cow::Owned(format!("{} : {role}", self.written)))
+            }
+            (None, _) => Cow::Borrowed(&self.written),
+        }
+    }
+
     /// What the innermost level says of an inherited keyword.
     #[must_use]
     pub fn keyword(&self, name: &str) -> Option<&Node> {
         super::keywords::innermost(self.levels.iter().map(AsRef::as_ref), name)
+    }
+
+    /// What all levels say of an inherited keyword, the innermost first.
+    pub fn said(&self, name: &str) -> impl Iterator<Item = &Node> {
+        self.levels.iter().rev().filter_map(move |level| level.get(name))
     }
 
     /// What the task itself says.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::controller::{
     executor::{lane::Lane, step::Early},
-    playbook::Task,
+    playbook::{Role, Task},
     scheduler::{Ending, Position},
     source::Node,
 };
@@ -93,13 +93,14 @@ impl Through {
         let in_step = several && self.strategy.name() == "linear";
         let mut cursor = self.cursors[host].clone();
         cursor.advance(Ending::Passed);
+        let role = task.role.clone();
         while let (Some(task), Some(position)) = (cursor.task().cloned(), cursor.position()) {
             let no_handlers = self.batch.handlers.read().is_ok_and(|handlers| handlers.is_empty());
             if is_flush(&task) && no_handlers {
                 cursor.advance(Ending::Passed);
                 continue;
             }
-            if is_flush(&task) || !may_overtake(&task, in_step) || !self.has_entered(host, &task) {
+            if is_flush(&task) || !may_overtake(&task, in_step) || !self.has_entered(host, role.as_ref(), &task) {
                 break;
             }
             if !self.is_chosen(host, &task) {
@@ -117,8 +118,10 @@ impl Through {
     }
 
     /// Whether the host is in the task's role already, so that it is certain to be this use of the role that runs.
-    fn has_entered(&self, host: usize, task: &Task) -> bool {
-        task.role.as_ref().is_none_or(|role| self.ran.contains_key(&(host, role.key.clone())))
+    fn has_entered(&self, host: usize, here: Option<&Arc<Role>>, task: &Task) -> bool {
+        task.role.as_ref().is_none_or(|role| {
+            here.is_some_and(|here| Arc::ptr_eq(here, role)) || self.ran.contains_key(&(host, role.key.clone()))
+        })
     }
 }
 

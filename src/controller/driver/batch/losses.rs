@@ -10,7 +10,7 @@ use crate::{
         executor::reach::truthy,
         playbook::{Item, Task},
         scheduler::{Cursor, Ending},
-        source::{Node, Span},
+        source::Span,
         template,
         variables::{Layer, Var},
     },
@@ -44,7 +44,7 @@ impl Through {
     pub(super) fn fail(&mut self, host: usize, task: &Task, result: &crate::protocol::Map) {
         let name = self.batch.hosts[host].clone();
         if self.cursors[host].would_rescue() {
-            let task_name = task.name.as_ref().and_then(Node::as_str).unwrap_or(&task.module);
+            let task_name = task.title();
             let failed_task = template::from_json(&json!({ "name": task_name, "action": task.module }));
             let failed_result = template::from_json(&Json::Object(result.clone()));
             let layer = Layer::from_iter([

@@ -112,7 +112,8 @@ impl Loader {
         items: &mut Items,
         diagnostics: &mut Diagnostics,
     ) {
-        let Some((module, module_span, value)) = self.action(node, map, diagnostics) else { return };
+        let Some((written, module_span, value)) = self.action(node, map, diagnostics) else { return };
+        let module = short_name(&written).to_owned();
         let arguments = match Arguments::read(&module, &value, map.get("args")) {
             Ok(arguments) => arguments,
             Err((message, span)) => return diagnostics.push(error(&span, message)),
@@ -144,6 +145,7 @@ impl Loader {
         let task = Task {
             name: map.get("name").cloned(),
             module,
+            written,
             module_span,
             arguments,
             levels,
@@ -195,7 +197,7 @@ impl Loader {
             diagnostics.push(diagnostic);
             return None;
         }
-        Some((short_name(word).to_owned(), key.span.clone(), value.clone()))
+        Some((word.to_owned(), key.span.clone(), value.clone()))
     }
 
     /// Whether an `include_tasks` says which file, and nothing it cannot say.
@@ -281,11 +283,13 @@ fn action_words(value: &Node, diagnostics: &mut Diagnostics) -> Option<(String, 
             diagnostics.push(error(&value.span, "this action names no module"));
             return None;
         };
-        let rest = Mapping {
-            entries: map.entries.iter().filter(|(key, _)| key.as_str() != Some("module")).cloned().collect(),
-        };
+        let of = |key: &Node| !matches!(key.as_str(), Some("module" | "args"));
+        let mut entries: Vec<_> = map.entries.iter().filter(|(key, _)| of(key)).cloned().collect();
+        entries
+            .extend(map.get("args").and_then(Node::as_map).into_iter().flat_map(|args| args.entries.iter().cloned()));
+        let rest = Mapping { entries };
         let options = Node { span: value.span.clone(), shape: Shape::Map(Arc::new(rest)) };
-        return Some((short_name(module).to_owned(), value.span.clone(), options));
+        return Some((module.to_owned(), value.span.clone(), options));
     }
     let text = value.as_str()?.trim();
     let module = split(text).first().copied().unwrap_or_default();
@@ -295,7 +299,7 @@ fn action_words(value: &Node, diagnostics: &mut Diagnostics) -> Option<(String, 
     } else {
         Node::text(value.span.clone(), rest.trim())
     };
-    Some((short_name(module).to_owned(), value.span.clone(), options))
+    Some((module.to_owned(), value.span.clone(), options))
 }
 
 fn each(map: &Mapping, diagnostics: &mut Diagnostics) -> Option<Loop> {

@@ -59,6 +59,7 @@ pub(super) fn task(role: &Arc<Role>, entry: &str, given: &Layer, span: &Span, ar
     Some(Item::Task(Arc::new(Task {
         name: Some(plain(&title)),
         module: "validate_argument_spec".to_owned(),
+        written: "validate_argument_spec".to_owned(),
         module_span: span.clone(),
         arguments,
         levels,

@@ -13,6 +13,7 @@ fn task(name: &str) -> Item {
     Item::Task(Arc::new(Task {
         name: Some(Node::text(span.clone(), name)),
         module: "debug".to_owned(),
+        written: "debug".to_owned(),
         module_span: span.clone(),
         arguments: Arguments::default(),
         levels: Vec::new(),
