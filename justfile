@@ -44,3 +44,8 @@ doc:
 # Ansible's own integration suite with `deployer` in place of `ansible-playbook` (`just conformance lineinfile`).
 conformance *ARGS:
     conformance/run {{ARGS}}
+
+# The same work with other tools, side by side (`just compare w1`); see benches/compare/README.md.
+compare *ARGS:
+    cargo build --release --locked
+    python3 benches/compare/compare.py {{ARGS}}

@@ -3,10 +3,10 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Map, Outcome};
+use super::{Change, Claim, Map, Outcome};
 
 /// The version both sides must share; a helper is only ever used by the controller that carries it.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What a relay says once it has its socket, on a line before anything else.
 pub const RELAY_CONNECTED: &str = "connected";
@@ -36,6 +36,21 @@ pub struct Call {
     /// Where it stands in a burst, if it was sent before the answers to the calls before it had come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
+    /// What must be true of the steps before it; it is left out where one of these is false.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<Claim>,
+    /// Keep its result for claims of later steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+/// How a result is kept for later steps of its burst.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// What counts as `changed`, where that is not for the module to say.
+    pub changed: Option<bool>,
+    /// All of it, and not only how it ended.
+    pub whole: bool,
 }
 
 /// A call's place among calls that are sent one behind the other: once one step has failed, those of later steps are not
@@ -74,6 +89,13 @@ pub struct Blob {
 pub enum ToHost {
     /// Do this; calls are answered in the order they were sent. Body: inline blobs one behind the other.
     Call(Call),
+    /// Nothing behind this step is carried out unless the claim is true. There is no answer.
+    Fence {
+        /// Its place in the burst.
+        place: Place,
+        /// What must be true.
+        claim: Claim,
+    },
     /// The next piece of a blob that was asked for, as the body; an empty last piece is allowed.
     Blob {
         /// Which blob.
@@ -128,6 +150,11 @@ pub enum FromHost {
     },
     /// The call was not carried out: a step of its burst before it has failed.
     NotRun {
+        /// The call.
+        id: u64,
+    },
+    /// The call was left out: what it says in `when` is not true.
+    LeftOut {
         /// The call.
         id: u64,
     },

@@ -2,11 +2,13 @@
 
 pub mod call;
 pub mod change;
+pub mod claim;
 pub mod frame;
 pub mod outcome;
 
 pub use call::{Background, Blob, Call, FromHost, Ready, ToHost};
 pub use change::{Attributes, Change, Content, Effect, HttpRequest, Run};
+pub use claim::Claim;
 pub use outcome::{Diff, Failure, Outcome, Verdict};
 
 /// A JSON object as modules take and return it; keeps the order of its keys.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Map};
+use serde_json::json;
+
+use super::{Change, Json, Map};
 
 /// The end of one call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,6 +68,49 @@ impl Outcome {
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(Verdict::Failed(Failure::new(message)))
+    }
+
+    /// The result in the form in which Ansible registers it.
+    #[must_use]
+    pub fn registered(&self) -> Map {
+        let mut result = self.result.clone();
+        let failed = matches!(self.verdict, Verdict::Failed(_));
+        // A failure may have changed something, which only the module knows.
+        let partly = failed && result.get("changed").and_then(Json::as_bool).unwrap_or(false);
+        result.insert("changed".to_owned(), json!(partly || matches!(self.verdict, Verdict::Changed)));
+        result.insert("failed".to_owned(), json!(failed));
+        match &self.verdict {
+            Verdict::Failed(failure) => {
+                result.entry("msg").or_insert_with(|| json!(failure.message));
+                if result.get("msg").is_some_and(|msg| msg == "") {
+                    result.insert("msg".to_owned(), json!(failure.message));
+                }
+            }
+            Verdict::Skipped(reason) => {
+                result.insert("skipped".to_owned(), json!(true));
+                result.entry("skip_reason").or_insert_with(|| json!(reason));
+            }
+            _ => {}
+        }
+        for stream in ["stdout", "stderr"] {
+            if let Some(Json::String(text)) = result.get(stream) {
+                let lines: Vec<&str> = text.lines().collect();
+                let lines = json!(lines);
+                result.entry(format!("{stream}_lines")).or_insert(lines);
+            }
+        }
+        if !self.diffs.is_empty() {
+            let diffs: Vec<Json> = self
+                .diffs
+                .iter()
+                .map(|diff| json!({ "before_header": diff.name, "after_header": diff.name, "before": diff.before, "after": diff.after }))
+                .collect();
+            result.entry("diff").or_insert_with(|| json!(diffs));
+        }
+        if !self.warnings.is_empty() {
+            result.insert("warnings".to_owned(), json!(self.warnings));
+        }
+        result
     }
 }
 

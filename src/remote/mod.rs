@@ -1,5 +1,6 @@
 //! What runs on the host: modules that turn options and what is there into changes, and the machine that makes them.
 
+pub mod burst;
 pub mod docker;
 pub mod execute;
 pub mod facts;

@@ -9,13 +9,14 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
+    burst::{Admission, Burst},
     execute::execute,
     job,
     machine::{apply::Blobs, hex, overlay::Overlay, system::System},
 };
 use crate::protocol::{
     Blob, FromHost, Outcome, Ready, ToHost, Verdict,
-    call::{PROTOCOL, Place},
+    call::PROTOCOL,
     frame::{self, CHUNK_BYTES},
 };
 
@@ -28,15 +29,21 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
     let user = user_name(system);
     wire.send(&FromHost::Ready(Ready { protocol: PROTOCOL, uid: system.uid(), user }), &[])?;
     let mut overlay = Overlay::default();
-    let mut stopped: Option<Place> = None;
+    let mut burst = Burst::default();
     while let Some((request, body)) = wire.next()? {
         match request {
             ToHost::Call(call) => {
                 let id = call.id;
-                let behind = |place: Place| stopped.is_some_and(|at| at.burst == place.burst && at.step < place.step);
-                if call.place.is_some_and(behind) {
-                    wire.send(&FromHost::NotRun { id }, &[])?;
-                    continue;
+                match burst.admits(&call) {
+                    Admission::Go => {}
+                    Admission::LeftOut => {
+                        wire.send(&FromHost::LeftOut { id }, &[])?;
+                        continue;
+                    }
+                    Admission::Stopped => {
+                        wire.send(&FromHost::NotRun { id }, &[])?;
+                        continue;
+                    }
                 }
                 if let Some(background) = &call.background {
                     let outcome = job::start(system, &call, background, &body);
@@ -54,11 +61,10 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
                     }
                 };
                 let outcome = execute(system, &mut overlay, &call, &mut blobs, &mut progress);
-                if matches!(outcome.verdict, Verdict::Failed(_)) {
-                    stopped = call.place.filter(|place| place.stops).or(stopped);
-                }
+                burst.note(&call, &outcome);
                 wire.send(&FromHost::Done { id, outcome }, &[])?;
             }
+            ToHost::Fence { place, claim } => burst.fence(place, &claim),
             ToHost::Assume { changes } => changes.iter().for_each(|change| overlay.predict(change, system)),
             ToHost::Read { id, path } => {
                 let outcome = match send_file(system, &mut wire, id, &path) {

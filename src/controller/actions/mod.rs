@@ -75,7 +75,7 @@ catalog! {
     script: "script", single;
     set_fact: "set_fact";
     set_stats: "set_stats";
-    setup: "setup";
+    setup: "setup", single;
     template: "template", single;
     unarchive: "unarchive", single;
     uri: "uri", unchecked;

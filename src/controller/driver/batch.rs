@@ -19,7 +19,7 @@ use crate::{
             tags::{self, Selection},
         },
         event::{Event, TaskInfo},
-        executor::{Effect, End, Step, reach::truthy},
+        executor::{Effect, End, Step, reach::truthy, step::Early},
         playbook::{Item, Task},
         scheduler::{Cursor, Ending, Position, Strategy, strategies},
         source::{Diagnostic, Diagnostics, Node},
@@ -279,8 +279,13 @@ impl Through {
             self.busy.insert(host, position.clone());
             let step = self.step(host, task.clone(), info);
             if let Some(early) = self.begun(host, &position) {
+                let alone = self.alone(host, &task);
                 work.spawn(async move {
-                    let end = early.await.ok().map(|early| step.conclude(early));
+                    let end = match early.await {
+                        Ok(Early::Done(tried)) => Some(step.conclude(*tried)),
+                        Ok(Early::InTurn) => Some(step.carry_out(alone).await),
+                        Err(_) => None,
+                    };
                     (host, task, position, end)
                 });
             } else {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::controller::{
     actions,
+    executor::foresight::INNER,
     playbook::Task,
     source::{Node, Shape},
     template,
+    variables::FACTS,
 };
 
 /// Keywords under which a task waits for its turn: they concern other hosts, time, or what came before.
@@ -22,9 +24,6 @@ const WAITING: &[&str] = &[
     "check_mode",
     "connection",
 ];
-
-/// What is done on the controller alone and has no effect there.
-const INNER: &[&str] = &["assert", "debug", "fail", "set_fact"];
 
 /// Modules that change nothing outside of their own host, nor look there: where several hosts work in step, only these overtake.
 const HOME: &[&str] = &[
@@ -51,8 +50,7 @@ const HOME: &[&str] = &[
 ];
 
 /// Modules whose results are facts.
-const TELLING: &[&str] =
-    &["gather_facts", "getent", "hostname", "mount_facts", "package_facts", "service_facts", "setup"];
+const TELLING: &[&str] = &["getent", "hostname", "mount_facts", "package_facts", "service_facts"];
 
 /// Whether a task makes one call to its host and nothing follows that.
 fn is_single(task: &Task) -> bool {
@@ -96,6 +94,9 @@ pub(super) fn sets(task: &Task) -> Option<Vec<Arc<str>>> {
     let plain = |text: &str| (!template::is_template(text)).then(|| Arc::from(text));
     if TELLING.contains(&task.module.as_str()) || template::is_template(&task.module) {
         return None;
+    }
+    if actions::find(&task.module).is_some_and(|action| action.name == "setup") {
+        names.push(Arc::from(FACTS));
     }
     if let Some(node) = &task.register {
         names.push(plain(node.as_str()?)?);

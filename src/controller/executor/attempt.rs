@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::{
-    result,
     turn::{Done, Effect},
     verdict,
 };
@@ -62,7 +61,7 @@ impl Tried {
 impl Attempt {
     pub(super) fn of(verdict: Verdict) -> Self {
         let outcome = Outcome::new(verdict);
-        let result = result::registered(&outcome);
+        let result = outcome.registered();
         Self { outcome, result, effects: Vec::new(), unreachable: None }
     }
 

@@ -1,11 +1,15 @@
 //! Where a task or an item stands in a row whose calls go out one behind the other, without waiting for answers.
 //!
-//! Each waits until the one before it has sent its call. What depends on a result that is still on its way is not sent: it
-//! gives up its place, and with it everything behind it; the batch comes to it again in its time.
+//! Each waits until the one before it has sent its call. Where a condition depends on a result that is still on its way, the host
+//! decides it ([`Claim`]). What depends on one in another way is not sent: it gives up its place, and with it everything behind it; the
+//! batch comes to it again in its time.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::oneshot;
@@ -13,11 +17,11 @@ use tokio::sync::oneshot;
 use super::reach::Way;
 use crate::{
     controller::{
-        connection::Kind,
+        connection::{Kind, helper::Session},
         state::lock,
-        variables::{Scope, Unknown},
+        variables::{Layer, Scope, Unknown, Var},
     },
-    protocol::call::Place,
+    protocol::{Claim, call::Place},
 };
 
 /// Names that show what other tasks or hosts have come to.
@@ -39,14 +43,22 @@ pub struct Lane {
     plain: bool,
     gave_way: AtomicBool,
     placed: AtomicBool,
+    /// It is left to its turn, and what stands behind it need not wait for that.
+    in_turn: AtomicBool,
+    /// Conditions that the host has to decide.
+    conditions: Mutex<Vec<Claim>>,
 }
 
 /// What those in a row share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Row {
     burst: u64,
     /// The session that the calls go to, once the first has gone.
-    session: Mutex<Option<String>>,
+    session: Mutex<Option<(String, Session)>>,
+    /// What tasks of the row set that have no values yet, where the host can tell.
+    claims: Mutex<HashMap<String, Claim>>,
+    /// What tasks of the row have set already.
+    known: Mutex<Layer>,
     /// Whether the host is the controller itself, where nothing is gained.
     near: Arc<AtomicBool>,
 }
@@ -55,7 +67,7 @@ impl Lane {
     /// The first of a row, with nobody behind it yet. `near` is set once the host turns out to be the controller itself.
     #[must_use]
     pub fn first(plain: bool, near: Arc<AtomicBool>) -> Self {
-        let row = Arc::new(Row { burst: BURSTS.fetch_add(1, Ordering::Relaxed), near, session: Mutex::default() });
+        let row = Arc::new(Row { burst: BURSTS.fetch_add(1, Ordering::Relaxed), near, ..Row::default() });
         Self::at(row, 0, plain, None)
     }
 
@@ -69,6 +81,8 @@ impl Lane {
             plain,
             gave_way: AtomicBool::new(false),
             placed: AtomicBool::new(false),
+            in_turn: AtomicBool::new(false),
+            conditions: Mutex::default(),
         }
     }
 
@@ -120,19 +134,55 @@ impl Lane {
         }
     }
 
-    /// What the task sees: asking for something unknown makes it give way.
+    /// What the task sees: what those before it have set already, but for names that something stronger sets, and otherwise what is
+    /// known. Asking for something else makes it give way.
     #[must_use]
-    pub fn scope(&self, scope: &Scope) -> Scope {
-        self.unknown.as_ref().map_or_else(|| scope.clone(), |unknown| scope.without(unknown.clone()))
+    pub fn scope(&self, scope: &Scope, stronger: impl Fn(&str) -> bool) -> Scope {
+        let Some(unknown) = &self.unknown else { return scope.clone() };
+        let mut known = lock(&self.row.known).clone();
+        known.retain(|name, _| !stronger(name));
+        scope.without(unknown.clone()).over(known)
+    }
+
+    /// Whether tasks before it set a variable that has no value yet.
+    #[must_use]
+    pub fn is_pending(&self, name: &str) -> bool {
+        self.unknown.as_ref().is_some_and(|unknown| unknown.holds(name)) && !lock(&self.row.known).contains_key(name)
+    }
+
+    /// What the host can tell of such a variable.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<Claim> {
+        lock(&self.row.claims).get(name).cloned()
+    }
+
+    /// Takes in what the task sets: nothing where neither its value nor how to come to it is known.
+    pub(super) fn sets(&self, name: &str, how: Option<Claim>) {
+        let (mut claims, mut known) = (lock(&self.row.claims), lock(&self.row.known));
+        claims.remove(name);
+        known.shift_remove(name);
+        match how {
+            None => {}
+            Some(Claim::Value(value)) => {
+                known.insert(Arc::from(name), Var::Data(crate::controller::template::from_json(&value)));
+            }
+            Some(claim) => drop(claims.insert(name.to_owned(), claim)),
+        }
+    }
+
+    /// What the host knows of this step's own result, once its call is on its way.
+    #[must_use]
+    pub(super) fn result(&self) -> Option<Claim> {
+        self.plain.then_some(Claim::Result(self.step))
     }
 
     /// The call's place on the wire, if it may be sent that way now.
-    pub(super) fn place(&self, way: &Way, stops: bool) -> Option<Place> {
+    pub(super) fn place(&self, way: &Way, session: &Session, stops: bool) -> Option<Place> {
         if way.target.kind != Kind::Ssh {
             self.row.near.store(true, Ordering::Relaxed);
         }
         let key = format!("{} {}", way.host, way.key());
-        let same = *lock(&self.row.session).get_or_insert_with(|| key.clone()) == key;
+        let same = lock(&self.row.session).get_or_insert_with(|| (key.clone(), session.clone())).0 == key;
         if self.is_ahead() && (!same || way.target.kind != Kind::Ssh || self.has_asked()) {
             self.give_way();
             return None;
@@ -146,6 +196,41 @@ impl Lane {
         if self.plain && way.target.kind == Kind::Ssh {
             self.pass(true);
         }
+    }
+
+    /// Leaves the task to its turn. Those behind it go on where the host finds a claim to be true; `false` if it cannot be asked.
+    pub(super) async fn fence(&self, claim: Claim) -> bool {
+        let session = lock(&self.row.session).as_ref().map(|(_, session)| session.clone());
+        let Some(session) = session.filter(|_| self.plain) else { return false };
+        let place = Place { burst: self.row.burst, step: self.step, stops: true };
+        if claim != Claim::Value(true.into()) && session.fence(place, claim).await.is_err() {
+            return false;
+        }
+        self.leave_to_turn();
+        self.pass(true);
+        true
+    }
+
+    /// The task is not done now, and those behind it need not wait for it.
+    pub(super) fn leave_to_turn(&self) {
+        self.in_turn.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the task is left to its turn.
+    #[must_use]
+    pub fn is_left_to_turn(&self) -> bool {
+        self.in_turn.load(Ordering::Relaxed)
+    }
+
+    /// Leaves a condition to the host.
+    pub(super) fn on_condition(&self, claim: Claim) {
+        lock(&self.conditions).push(claim);
+    }
+
+    /// The conditions that are left to the host.
+    #[must_use]
+    pub(super) fn conditions(&self) -> Vec<Claim> {
+        lock(&self.conditions).clone()
     }
 
     /// It has come to its end; those behind may follow if it is one to go on from.
@@ -174,6 +259,12 @@ impl Lane {
     #[must_use]
     pub fn has_given_way(&self) -> bool {
         self.gave_way.load(Ordering::Relaxed)
+    }
+
+    /// Whether what it has come to since the last question depends on what was not known.
+    #[must_use]
+    pub(super) fn take_asked(&self) -> bool {
+        self.unknown.as_ref().is_some_and(|unknown| unknown.take_asked())
     }
 
     /// Whether what it has come to so far depends on what was not known.

@@ -4,6 +4,7 @@ mod attempt;
 pub mod background;
 mod delegation;
 mod environment;
+pub mod foresight;
 mod keyword;
 pub mod lane;
 pub(crate) mod limit;

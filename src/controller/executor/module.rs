@@ -5,8 +5,12 @@ use super::{
     turn::Turn,
 };
 use crate::{
-    controller::connection::helper::{Progress, SessionError},
-    protocol::{Blob, Call, Failure, Map, Outcome, Verdict},
+    controller::{
+        actions,
+        connection::helper::{Progress, SessionError},
+        source::{Node, Shape},
+    },
+    protocol::{Blob, Call, Failure, Map, Outcome, Verdict, call::Kept},
 };
 
 /// Blobs up to this size travel in the frame of their call: one round trip, whatever they replace.
@@ -52,6 +56,8 @@ impl Turn {
             inline: Vec::new(),
             background: None,
             place: None,
+            when: Vec::new(),
+            kept: None,
         }
     }
 
@@ -73,10 +79,12 @@ impl Turn {
         };
         let mut call = call;
         if call.place.is_none() && call.background.is_none() {
-            call.place = self.lane.place(&self.way, self.stops);
+            call.place = self.lane.place(&self.way, &session, self.stops);
             if call.place.is_none() {
                 return Called::NotRun;
             }
+            call.when = self.lane.conditions();
+            call.kept = self.keep();
         }
         let shows = |progress: Progress| {
             if !self.lane.is_ahead() {
@@ -103,7 +111,24 @@ impl Turn {
                 self.lane.give_way();
                 Called::NotRun
             }
+            Err(SessionError::LeftOut) => {
+                self.lane.leave_to_turn();
+                Called::NotRun
+            }
             Err(error) => lost(error).into(),
         }
+    }
+
+    /// Tells those behind what they may know of the result, if it is registered, and the host how to keep it for them.
+    fn keep(&self) -> Option<Kept> {
+        let name = self.task.register.as_ref().and_then(Node::as_str)?;
+        let result = self.lane.result().filter(|_| self.task.each.is_none());
+        self.lane.sets(name, result.clone());
+        let changed = self.task.changed_when.as_ref().and_then(|node| match node.shape {
+            Shape::Bool(value) => Some(value),
+            _ => None,
+        });
+        // What an action makes of a module's result is not known there, but for how it ended.
+        result.map(|_| Kept { changed, whole: actions::find(&self.task.module).is_none() })
     }
 }

@@ -11,49 +11,6 @@ use crate::{
     protocol::{Json, Map, Outcome, Verdict},
 };
 
-/// The result of a task or item, in Ansible's form.
-#[must_use]
-pub fn registered(outcome: &Outcome) -> Map {
-    let mut result = outcome.result.clone();
-    let failed = matches!(outcome.verdict, Verdict::Failed(_));
-    // A failure may have changed something, which only the module knows.
-    let partly = failed && result.get("changed").and_then(Json::as_bool).unwrap_or(false);
-    result.insert("changed".to_owned(), json!(partly || matches!(outcome.verdict, Verdict::Changed)));
-    result.insert("failed".to_owned(), json!(failed));
-    match &outcome.verdict {
-        Verdict::Failed(failure) => {
-            result.entry("msg").or_insert_with(|| json!(failure.message));
-            if result.get("msg").is_some_and(|msg| msg == "") {
-                result.insert("msg".to_owned(), json!(failure.message));
-            }
-        }
-        Verdict::Skipped(reason) => {
-            result.insert("skipped".to_owned(), json!(true));
-            result.entry("skip_reason").or_insert_with(|| json!(reason));
-        }
-        _ => {}
-    }
-    for stream in ["stdout", "stderr"] {
-        if let Some(Json::String(text)) = result.get(stream) {
-            let lines: Vec<&str> = text.lines().collect();
-            let lines = json!(lines);
-            result.entry(format!("{stream}_lines")).or_insert(lines);
-        }
-    }
-    if !outcome.diffs.is_empty() {
-        let diffs: Vec<Json> = outcome
-            .diffs
-            .iter()
-            .map(|diff| json!({ "before_header": diff.name, "after_header": diff.name, "before": diff.before, "after": diff.after }))
-            .collect();
-        result.entry("diff").or_insert_with(|| json!(diffs));
-    }
-    if !outcome.warnings.is_empty() {
-        result.insert("warnings".to_owned(), json!(outcome.warnings));
-    }
-    result
-}
-
 /// What is told of it, with everything secret masked.
 #[must_use]
 pub fn report(run: &Run, outcome: &Outcome, result: &Map, no_log: bool) -> Report {

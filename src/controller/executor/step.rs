@@ -74,8 +74,16 @@ pub struct End {
     pub unreachable: Option<Failure>,
 }
 
-/// What a task came to that was done before its time, to be concluded in it.
-pub struct Early(Tried);
+/// How a task ended that was done before its turn.
+pub struct Kept(Tried);
+
+/// What a task came to before its turn.
+pub enum Early {
+    /// It is done, and to be concluded in its turn.
+    Done(Box<Kept>),
+    /// The host has let those behind it go on; it is to be done in its turn.
+    InTurn,
+}
 
 impl Step {
     /// Carries the task out and tells how it ended.
@@ -98,19 +106,33 @@ impl Step {
     /// Does the task before those in front of it have ended; nothing if it has to wait for them. [`Step::conclude`] makes an end of it
     /// in its time.
     pub async fn ahead(self, lane: Arc<Lane>) -> Option<Early> {
-        let scope = lane.scope(&scope::of_task(&self.run, &self.batch, &self.host, &self.task));
+        let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
+        let scope = lane.scope(&scope, |name| self.is_overruled(name));
         let tried = self.act_if(&scope, &lane).await;
+        if self.is_inner() && !lane.has_given_way() && (lane.has_asked() || !lane.conditions().is_empty()) {
+            if self.leave_to_host(&scope, &lane).await {
+                return Some(Early::InTurn);
+            }
+            lane.give_way();
+            return None;
+        }
+        if lane.is_left_to_turn() && !lane.has_given_way() {
+            return Some(Early::InTurn);
+        }
         if tried.is_lost() || lane.has_given_way() || (lane.has_asked() && !lane.has_sent()) {
             lane.give_way();
             return None;
         }
+        if !lane.has_sent() {
+            self.note_values(&tried, &lane);
+        }
         lane.end_early(tried.is_well());
-        Some(Early(tried))
+        Some(Early::Done(Box::new(Kept(tried))))
     }
 
     /// Makes an end of what was done early.
     #[must_use]
-    pub fn conclude(self, Early(tried): Early) -> End {
+    pub fn conclude(self, Kept(tried): Kept) -> End {
         let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
         let context = template::context(&scope);
         let private = result::is_private(&self.task, &context);
@@ -262,7 +284,18 @@ impl Step {
             return Tried::Ended(Attempt::template(&error));
         }
         for when in self.task.levels.iter().filter_map(|level| level.when.as_ref()) {
-            match template::condition(when, &context) {
+            let holds = template::condition(when, &context);
+            if lane.take_asked() || !lane.conditions().is_empty() {
+                match self.claim_of_condition(when, &context, lane) {
+                    Some(claim) => lane.on_condition(claim),
+                    None => {
+                        lane.give_way();
+                        return Tried::Ended(Attempt::skipped(NOT_RUN));
+                    }
+                }
+                continue;
+            }
+            match holds {
                 Ok(true) => {}
                 Ok(false) => {
                     let mut attempt = Attempt::skipped("Conditional result was False");
@@ -303,7 +336,7 @@ impl Step {
             Tried::Ended(attempt) => return attempt,
             Tried::Done(done) => done,
         };
-        let mut registered = result::registered(&outcome);
+        let mut registered = outcome.registered();
         if let Err(error) = self.judge(scope, &mut outcome, &mut registered) {
             if error.kind == Trouble::Unknown {
                 return Attempt::template(&error);

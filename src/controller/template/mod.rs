@@ -1,5 +1,6 @@
 //! Templates: Jinja2 as Ansible 2.19 means it, on minijinja's extension points.
 
+pub mod claims;
 pub mod condition;
 pub mod emit;
 pub mod engine;

@@ -4,4 +4,4 @@ pub mod layers;
 pub mod scope;
 
 pub use layers::Level;
-pub use scope::{Layer, Scope, Unknown, Var};
+pub use scope::{FACTS, Layer, Scope, Unknown, Var};

@@ -34,19 +34,90 @@ pub struct Scope {
 #[derive(Debug, Default)]
 pub struct Unknown {
     names: IndexSet<Arc<str>>,
+    /// Whether the facts of the host are among them, whatever they will be called.
+    facts: bool,
     asked: AtomicBool,
+}
+
+/// The variable that holds all facts.
+pub const FACTS: &str = "ansible_facts";
+
+/// Variables that are called as facts are, and are none: of the connection, and magic ones.
+const NO_FACTS: &[&str] = &[
+    "ansible_async_dir",
+    "ansible_check_mode",
+    "ansible_connection",
+    "ansible_diff_mode",
+    "ansible_forks",
+    "ansible_host",
+    "ansible_host_key_checking",
+    "ansible_included_var_files",
+    "ansible_job_id",
+    "ansible_limit",
+    "ansible_managed",
+    "ansible_password",
+    "ansible_playbook_python",
+    "ansible_port",
+    "ansible_private_key_file",
+    "ansible_search_path",
+    "ansible_stats",
+    "ansible_timeout",
+    "ansible_user",
+    "ansible_verbosity",
+    "ansible_version",
+];
+
+/// What such variables begin with.
+const NO_FACTS_PREFIXES: &[&str] = &[
+    "ansible_become",
+    "ansible_collection",
+    "ansible_delegated_",
+    "ansible_dependent_role",
+    "ansible_failed_",
+    "ansible_group_",
+    "ansible_index_var",
+    "ansible_loop",
+    "ansible_parent_role",
+    "ansible_play_",
+    "ansible_role_",
+    "ansible_run_",
+    "ansible_shell_",
+    "ansible_skip_",
+    "ansible_ssh_",
+    "ansible_su_",
+    "ansible_sudo_",
+];
+
+/// Whether a fact may have that name.
+fn is_fact(name: &str) -> bool {
+    name.starts_with("ansible_")
+        && !NO_FACTS.contains(&name)
+        && !NO_FACTS_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 impl Unknown {
     /// These names.
     pub fn new(names: impl Iterator<Item = Arc<str>>) -> Self {
-        Self { names: names.collect(), asked: AtomicBool::new(false) }
+        let names: IndexSet<Arc<str>> = names.collect();
+        Self { facts: names.contains(FACTS), names, asked: AtomicBool::new(false) }
     }
 
     /// Whether somebody has asked for one of them.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// The same, and the question is forgotten.
+    #[must_use]
+    pub fn take_asked(&self) -> bool {
+        self.asked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a variable is one of them.
+    #[must_use]
+    pub fn holds(&self, name: &str) -> bool {
+        self.names.contains(name) || (self.facts && is_fact(name))
     }
 }
 
@@ -83,7 +154,7 @@ impl Scope {
         };
         let (over, under) = self.layers.split_at(self.layers.len() - under);
         over.iter().find_map(|layer| layer.get(name)).or_else(|| {
-            if unknown.names.contains(name) {
+            if unknown.holds(name) {
                 unknown.asked.store(true, Ordering::Relaxed);
                 return None;
             }
@@ -150,6 +221,18 @@ mod tests {
         assert!(scope.get("other").is_some() && !unknown.is_asked());
         assert!(scope.over(layer("result", "own")).get("result").is_some() && !unknown.is_asked());
         assert!(scope.get("result").is_none() && unknown.is_asked());
+    }
+
+    #[test]
+    fn with_the_facts_everything_is_unknown_that_may_be_one() {
+        let unknown = Arc::new(Unknown::new([Arc::from(FACTS)].into_iter()));
+        let scope = Scope::new(vec![Arc::new(layer("ansible_user", "ops"))]).without(unknown.clone());
+        assert!(
+            scope.get("ansible_user").is_some() && scope.get("ansible_become_exe").is_none() && !unknown.is_asked()
+        );
+        for name in [FACTS, "ansible_hostname", "ansible_eth0"] {
+            assert!(scope.get(name).is_none() && unknown.take_asked(), "{name}");
+        }
     }
 
     #[test]

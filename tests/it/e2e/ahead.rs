@@ -6,7 +6,7 @@ use super::lab::Lab;
 use crate::scene::{Ended, Scene};
 
 /// Plays that are tried.
-const PLAYS: u64 = 12;
+const PLAYS: u64 = 18;
 /// Tasks at the outermost level of each.
 const TASKS: u64 = 14;
 
@@ -30,9 +30,11 @@ struct Writer {
 impl Writer {
     fn play(seed: u64) -> String {
         let mut writer = Self { dice: Dice(seed.wrapping_mul(977) + 1), tasks: 0, text: String::new() };
-        writer
-            .text
-            .push_str("- hosts: lab\n  become: true\n  gather_facts: false\n  vars: {top: /srv/ahead}\n  tasks:\n");
+        let facts = seed % 3 == 0;
+        let _ = writeln!(
+            writer.text,
+            "- hosts: lab\n  become: true\n  gather_facts: {facts}\n  vars: {{top: /srv/ahead}}\n  tasks:"
+        );
         writer.line(4, "- file: {path: \"{{ top }}\", state: directory}");
         for _ in 0..TASKS {
             writer.item(4, 2);
@@ -59,7 +61,7 @@ impl Writer {
         }
         self.tasks += 1;
         let (own, other) = (self.tasks, self.dice.below(u64::from(self.tasks)) + 1);
-        let text = match self.dice.below(10) {
+        let text = match self.dice.below(14) {
             0 => format!("file: {{path: \"{{{{ top }}}}/f{own}\", state: touch, access_time: preserve}}"),
             1 => format!("copy: {{dest: \"{{{{ top }}}}/c{own}\", content: \"{{{{ r{other} is defined }}}}\\n\"}}"),
             2 => format!("copy: {{dest: \"{{{{ top }}}}/n{own}/below\", content: fails unless it is there}}"),
@@ -68,19 +70,34 @@ impl Writer {
             5 => format!("set_fact: {{s{own}: \"{{{{ r{other}.changed | default('unset') }}}}\"}}"),
             6 => format!("shell: test $(wc -l < {{{{ top }}}}/lines) -lt {}", self.dice.below(6) + 1),
             7 => format!("debug: {{msg: \"{{{{ s{other} | default('none') }}}}\"}}"),
+            10 => format!("set_fact: {{n{other}: \"{{{{ r{other}.stat.size | default(0) | int + {own} }}}}\"}}"),
+            11 => format!("assert: {{that: [\"n{other} is not defined or n{other} | int > 2\", top is defined]}}"),
+            12 => format!(
+                "debug: {{msg: \"{{{{ ansible_hostname | default('nobody') }}}} {{{{ n{other} | default(0) }}}}\"}}"
+            ),
+            13 => format!(
+                "copy: {{dest: \"{{{{ top }}}}/h{own}\", content: \"{{{{ ansible_hostname | default('nobody') }}}}\"}}"
+            ),
             8 => format!("assert: {{that: \"r{other}.failed | default(false) is false\"}}"),
             _ => format!("shell: echo {own} >> {{{{ top }}}}/order"),
         };
         self.line(indent, &format!("- name: task {own}"));
         self.line(indent + 2, &text);
         self.line(indent + 2, &format!("register: r{own}"));
-        match self.dice.below(9) {
+        match self.dice.below(12) {
             0 => self.line(indent + 2, &format!("when: r{other} is defined and r{other} is not failed")),
             1 => self.line(indent + 2, "ignore_errors: true"),
             2 => self.line(indent + 2, &format!("failed_when: r{own} is failed and r{other} is changed")),
             3 => self.line(indent + 2, "notify: heard"),
             4 => self.line(indent + 2, "changed_when: false"),
             5 => self.line(indent + 2, "loop: [1, 2, 3]"),
+            6 => self.line(indent + 2, &format!("when: r{other}.stat.exists | default(false)")),
+            7 => self
+                .line(indent + 2, &format!("when: [r{other} is defined, r{other} is changed or r{other} is skipped]")),
+            8 => self.line(
+                indent + 2,
+                &format!("when: not (r{other}.changed | default(true)) and n{other} | default(0) | int < 9"),
+            ),
             _ => {}
         }
     }

@@ -28,6 +28,9 @@ pub enum SessionError {
     /// A step of its burst before it has failed.
     #[error("not carried out: a step before it has failed")]
     NotRun,
+    /// Its own condition has left it out.
+    #[error("not carried out: its condition does not hold")]
+    LeftOut,
     /// What was asked of the host failed there.
     #[error("{0}")]
     Failed(Failure),
@@ -41,7 +44,7 @@ impl SessionError {
             Self::Connect(error) => error.hint(),
             Self::Become(failure) | Self::Failed(failure) => failure.hint.clone(),
             Self::HelperRefused { reason } => Some(without_helper_hint(reason)),
-            Self::NotRun => None,
+            Self::NotRun | Self::LeftOut => None,
             Self::Lost { .. } => {
                 Some("run again; if it comes back, look for the out-of-memory killer on the host".into())
             }

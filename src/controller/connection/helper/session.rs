@@ -20,8 +20,8 @@ use super::{
     BlobStore, Helper, SessionError, bootstrap, helpers,
 };
 use crate::protocol::{
-    Blob, Call, Change, FromHost, Outcome, Ready, ToHost, Verdict,
-    call::PROTOCOL,
+    Blob, Call, Change, Claim, FromHost, Outcome, Ready, ToHost, Verdict,
+    call::{PROTOCOL, Place},
     frame::{self, CHUNK_BYTES, FRAME_BYTES_MAX},
 };
 
@@ -70,6 +70,7 @@ enum Answer {
     Data(Vec<u8>),
     Done(Box<Outcome>),
     NotRun,
+    LeftOut,
 }
 
 impl Session {
@@ -199,9 +200,18 @@ impl Session {
                 Answer::Data(_) => {}
                 Answer::Done(outcome) => return Ok(*outcome),
                 Answer::NotRun => return Err(SessionError::NotRun),
+                Answer::LeftOut => return Err(SessionError::LeftOut),
             }
         }
         Err(self.lost())
+    }
+
+    /// Has nothing behind a place of a burst carried out unless a claim is true.
+    ///
+    /// # Errors
+    /// When the helper is lost.
+    pub async fn fence(&self, place: Place, claim: Claim) -> Result<(), SessionError> {
+        self.send(&ToHost::Fence { place, claim }, &[]).await
     }
 
     /// Tells the helper what another session on the same host has predicted.
@@ -232,7 +242,7 @@ impl Session {
                     Verdict::Failed(failure) => return Err(SessionError::Failed(failure)),
                     _ => return Ok(length),
                 },
-                Answer::Progress(_) | Answer::Need(_) | Answer::NotRun => {}
+                Answer::Progress(_) | Answer::Need(_) | Answer::NotRun | Answer::LeftOut => {}
             }
         }
         Err(self.lost())
@@ -287,6 +297,7 @@ impl Shared {
             FromHost::Need { id, blob } => (id, Answer::Need(blob)),
             FromHost::Data { id } => (id, Answer::Data(body)),
             FromHost::NotRun { id } => (id, Answer::NotRun),
+            FromHost::LeftOut { id } => (id, Answer::LeftOut),
             FromHost::Done { id, outcome } => (id, Answer::Done(Box::new(outcome))),
         };
         let caller = self.pending.lock().ok().and_then(|pending| pending.callers.get(&id).cloned());

@@ -37,8 +37,10 @@ pub(super) struct Login<'a> {
     pub(super) limit: Duration,
     /// What was tried, for the message when nothing worked.
     pub(super) tried: Vec<String>,
-    /// What the server still takes.
+    /// What the server still takes; before it has said so, all there is.
     pub(super) accepts: MethodSet,
+    /// Whether it has said so.
+    pub(super) asked: bool,
 }
 
 /// A key that may open the door.
@@ -48,22 +50,45 @@ enum Candidate {
     Certificate { path: PathBuf, key: KeyFile, certificate: Box<Certificate> },
 }
 
+impl Candidate {
+    fn is_rsa(&self) -> bool {
+        let algorithm = match self {
+            Self::Agent(identity) => Some(identity.public_key().algorithm()),
+            Self::Certificate { certificate, .. } => Some(certificate.algorithm()),
+            Self::File { key, .. } => key.public().map(PublicKey::algorithm),
+        };
+        // A locked key may be anything.
+        algorithm.is_none_or(|algorithm| matches!(algorithm, Algorithm::Rsa { .. }))
+    }
+}
+
 impl Login<'_> {
     /// Tries everything until the server is content.
     pub(super) async fn enter(mut self, handle: &mut Handle<Judge>) -> Result<(), ConnectError> {
-        let none = handle.authenticate_none(self.settings.user.clone());
-        let none = within(self.alias, self.settings, self.limit, "logging in", none).await?;
-        if self.done(none)? {
-            return Ok(());
-        }
         let methods = self.settings.methods.clone();
         // A server that wants two methods says after the first which others are left: then the list is tried again.
         let mut used: Vec<String> = Vec::new();
+        // Nearly every server takes a key, and to ask beforehand what it takes would cost a round trip.
+        let mut refused_keys = false;
+        if methods.first().is_some_and(|method| method == "publickey") {
+            match self.keys(handle).await? {
+                Step::In => return Ok(()),
+                Step::Partly => used.push("publickey".into()),
+                Step::Refused => refused_keys = true,
+            }
+        }
+        if !self.asked {
+            let none = handle.authenticate_none(self.settings.user.clone());
+            let none = within(self.alias, self.settings, self.limit, "logging in", none).await?;
+            if self.done(none)? {
+                return Ok(());
+            }
+        }
         loop {
             let before = self.accepts.clone();
             let mut moved = false;
             for method in &methods {
-                if used.contains(method) {
+                if used.contains(method) || refused_keys && method == "publickey" {
                     continue;
                 }
                 let partial = match method.as_str() {
@@ -77,6 +102,7 @@ impl Login<'_> {
                 match partial {
                     Step::In => return Ok(()),
                     Step::Partly => {
+                        refused_keys = false;
                         used.push(method.clone());
                         moved = true;
                         break;
@@ -118,6 +144,7 @@ impl Login<'_> {
     }
 
     fn step(&mut self, result: Result<AuthResult, russh::Error>) -> Result<Step, ConnectError> {
+        self.asked = true;
         match result {
             Ok(AuthResult::Success) => Ok(Step::In),
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
@@ -139,12 +166,15 @@ impl Login<'_> {
 
     async fn keys(&mut self, handle: &mut Handle<Judge>) -> Result<Step, ConnectError> {
         let mut agent = self.agent(handle).await;
-        let rsa = match handle.best_supported_rsa_hash().await {
-            Ok(Some(Some(hash))) => Some(hash),
-            // Servers too old to say take SHA-2 or nothing we want to offer.
-            _ => Some(HashAlg::Sha512),
-        };
-        for candidate in self.candidates(agent.as_mut()).await {
+        let candidates = self.candidates(agent.as_mut()).await;
+        // Servers too old to say take SHA-2 or nothing we want to offer.
+        let mut rsa = Some(HashAlg::Sha512);
+        if candidates.iter().any(Candidate::is_rsa)
+            && let Ok(Some(Some(hash))) = handle.best_supported_rsa_hash().await
+        {
+            rsa = Some(hash);
+        }
+        for candidate in candidates {
             if !self.takes(MethodKind::PublicKey) {
                 break;
             }

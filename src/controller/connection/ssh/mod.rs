@@ -73,7 +73,8 @@ impl Ssh {
             keyring,
             limit: limit(settings),
             tried: Vec::new(),
-            accepts: MethodSet::empty(),
+            accepts: MethodSet::client_supported(),
+            asked: false,
         };
         login.enter(&mut handle).await?;
         let sessions = Arc::new(Semaphore::new(SESSIONS_MAX));

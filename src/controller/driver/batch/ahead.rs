@@ -41,11 +41,19 @@ impl Through {
         }
     }
 
+    /// The place of a task that nothing follows before it has ended.
+    pub(super) fn alone(&mut self, host: usize, task: &Task) -> Arc<Lane> {
+        Arc::new(Lane::first(is_plain(task), self.near.entry(host).or_default().clone()))
+    }
+
     /// Begins what follows a task that a host is about to do; gives the task's own place in the row.
     pub(super) fn look_ahead(&mut self, host: usize, task: &Arc<Task>) -> Arc<Lane> {
-        let near = self.near.entry(host).or_default().clone();
-        let first = Arc::new(Lane::first(is_plain(task), near.clone()));
-        let steps = if near.load(Ordering::Relaxed) { Vec::new() } else { self.following(host, task) };
+        let first = self.alone(host, task);
+        let steps = if self.near.get(&host).is_some_and(|near| near.load(Ordering::Relaxed)) {
+            Vec::new()
+        } else {
+            self.following(host, task)
+        };
         let mut lane = first.clone();
         let mut pending = sets(task).unwrap_or_default();
         let mut row = Vec::with_capacity(steps.len());

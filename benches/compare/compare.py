@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Runs the workloads with every tool, round by round, and prints one table of medians and ratios: see README.md beside this."""
+import argparse
+import json
+import os
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tools import HERE, WORKLOADS, Host, Place, Tools
+
+PROJECT = HERE.parent.parent
+WORK = Path(os.environ.get("COMPARE_WORK", PROJECT / "target/compare"))
+LAB = {"LAB_NAME": "compare", "LAB_ADDR": "127.0.5", "LAB_SUBNET": "10.115.0", "LAB_STATE": str(WORK / "lab")}
+HOSTS = 10
+RELAY = "127.0.5.250"
+LATENCY = 0.05
+BIG_BYTES = 100 << 20
+TREE_FILES = 1000
+LIMIT = 900
+
+# What is reset before a run that is to begin on an empty host.
+EMPTY = "rm -rf /srv/w1 /srv/w3 /srv/w4; for i in 0 2 4 6 8; do groupdel w1grp$i; done; for i in 1 3 5 7 9; do userdel w1usr$i; done; true"
+
+# name: (playbook, hosts, begins empty, through the relay, tools, floor)
+ALL = ("deployer", "ansible", "tuned", "mitogen", "pyinfra")
+CASES = {
+    "w1-first": ("w1", 1, True, False, ALL, "script"),
+    "w1": ("w1", 1, False, False, ALL, "script"),
+    "w1-50ms": ("w1", 1, False, True, ALL, "script"),
+    "w2": ("w1", HOSTS, False, False, ALL, None),
+    "w3-copy": ("w3_copy", 1, False, False, ("deployer", "mitogen", "pyinfra"), None),
+    "w3-template": ("w3_template", 1, False, False, ("deployer", "mitogen", "pyinfra"), None),
+    "w4-big": ("w4_big", 1, True, False, ("deployer", "tuned", "mitogen", "pyinfra"), "cat"),
+    "w4-tree-first": ("w4_tree", 1, True, False, ("deployer", "tuned", "mitogen", "pyinfra"), "copies"),
+    "w4-tree": ("w4_tree", 1, False, False, ("deployer", "tuned", "mitogen", "pyinfra"), "rsync"),
+    "w5": ("w5", 1, False, False, ALL, "true"),
+}
+# What the project asks of itself: (against, at least this many times faster); below one it may be slower by so much.
+MUST = {
+    "w1-first": [("script", 1 / 0.6)],
+    "w1": [("script", 2.0), ("mitogen", 25), ("ansible", 100)],
+    "w1-50ms": [("script", 1 / 0.8), ("ansible", 150), ("mitogen", 15)],
+    "w2": [("ansible", 200), ("pyinfra", 20)],
+    "w3-copy": [("mitogen", 30)],
+    "w3-template": [("mitogen", 30)],
+    "w4-big": [("cat", 1 / 1.15)],
+    "w4-tree-first": [("scp", 1.0), ("tar", 1.0), ("rsync", 1.0)],
+    "w4-tree": [("rsync", 1.0)],
+    "w5": [("true", 1.0)],
+}
+
+
+def say(text):
+    print(f"compare: {text}", file=sys.stderr, flush=True)
+
+
+def lab(*words):
+    subprocess.run([PROJECT / "lab/lab", *words], env={**os.environ, **LAB}, check=True)
+
+
+def bring_up():
+    """Other tools, hosts with what those need, and data to copy. What is there stays."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    environment = WORK / "tools"
+    if not (environment / "ready").exists():
+        say("installing the other tools")
+        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+        subprocess.run([environment / "bin/pip", "install", "-q", "-r", HERE / "tools.txt"], check=True)
+        (environment / "ready").touch()
+    lab("up", str(HOSTS))
+    inventory = (WORK / "lab/inventory.yaml").read_text()
+    hosts, name = [], None
+    for line in inventory.splitlines():
+        word = line.strip().rstrip(":")
+        if word.startswith("lab") and word[3:].isdigit():
+            name = word
+        if word.startswith("ansible_host:") and name and all(host.name != name for host in hosts):
+            hosts.append(Host(name, word.split()[1], 22))
+        if word.startswith("ansible_port:") and hosts:
+            hosts[-1].port = int(word.split()[1])
+    data = WORK / "data"
+    if not data.exists():
+        say("making files to copy")
+        (data / "tree").mkdir(parents=True)
+        (data / "big.bin").write_bytes(os.urandom(BIG_BYTES))
+        for at in range(TREE_FILES):
+            folder = data / "tree" / f"d{at % 50}"
+            folder.mkdir(exist_ok=True)
+            (folder / f"f{at}").write_bytes(os.urandom(2048 + at % 4096))
+    place = Place(WORK / "direct", hosts[:HOSTS], WORK / "lab/id_ed25519", data)
+    for host in place.hosts:
+        # The other tools need Python there; rsync is measured against.
+        prepare = "command -v python3 rsync >/dev/null || { apt-get update -qq; apt-get install -qq -y python3 rsync >/dev/null; }"
+        subprocess.run([*place.ssh(host), prepare], check=True, stdin=subprocess.DEVNULL)
+    return place
+
+
+class Relay:
+    """Latency in the path of the first host, and a count of what crosses it."""
+
+    def __init__(self, place):
+        self.report = WORK / "relay.log"
+        target = place.hosts[0]
+        command = [sys.executable, HERE / "relay.py", f"{RELAY}:2222", f"{target.address}:{target.port}", str(LATENCY), self.report]
+        self.process = subprocess.Popen(command)
+        time.sleep(1)
+        self.place = Place(WORK / "relayed", [Host("lab1", RELAY, 2222)], place.key, place.data)
+
+    def trips(self):
+        lines = self.report.read_text().splitlines() if self.report.exists() else []
+        return int(lines[-1].split()[0]) if lines else None
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
+def on(place, command):
+    for host in place.hosts:
+        subprocess.run([*place.ssh(host), command], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def timed(command, environment, **options):
+    """Seconds by the wall, seconds of CPU, and megabytes at the most; a failure ends the comparison."""
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    with open(WORK / "last.log", "wb") as log:
+        code = subprocess.run(
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT, timeout=LIMIT, check=False, **{"stdin": subprocess.DEVNULL, **options}
+        ).returncode
+    wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if code != 0:
+        sys.exit(f"compare: {' '.join(map(str, command))} ended with {code}: see {WORK / 'last.log'}")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def floors(kind, place):
+    """Commands that nothing of the kind can be quicker than, by name."""
+    host, data = place.hosts[0], place.data
+    ssh = place.ssh(host)
+    shell = " ".join(map(str, ssh[:-1]))
+    there = f"root@{host.address}"
+    if kind == "script":
+        return {"script": ([*ssh, "sh -s"], WORKLOADS / "w1.sh")}
+    if kind == "true":
+        return {"true": ([*ssh, "true"], None)}
+    if kind == "cat":
+        return {"cat": ([*ssh, "mkdir -p /srv/w4; cat >/srv/w4/big.bin"], data / "big.bin")}
+    rsync = (["rsync", "-a", "-e", shell, f"{data}/tree", f"{there}:/srv/w4/"], None)
+    if kind == "rsync":
+        return {"rsync": rsync}
+    scp = ["scp", "-rpq", *[word.replace("-p", "-P") if word == "-p" else word for word in ssh[1:-1]], f"{data}/tree", f"{there}:/srv/w4/"]
+    tar = f"tar -C {data} -c tree | {shell} {there} 'mkdir -p /srv/w4; tar -C /srv/w4 -x'"
+    return {"scp": (scp, None), "tar": (["sh", "-c", tar], None), "rsync": rsync} if kind == "copies" else {}
+
+
+def measure(case, place, relay, tools, rounds, only):
+    workload, count, empty, relayed, names, floor = CASES[case]
+    where = relay.place if relayed else place
+    where = Place(where.folder / f"{count}", where.hosts[:count], where.key, where.data)
+    figures, trips = {}, None
+    runs = {name: tools.command(name, workload, where) for name in names if not only or name in only}
+    runs = {name: (command, None) for name, command in runs.items() if command}
+    runs.update(floors(floor, where))
+    warm = not empty
+    for turn in range(rounds + int(warm)):
+        for name, (command, given) in runs.items():
+            if empty:
+                on(Place(place.folder / "reset", place.hosts[:count], place.key, place.data), EMPTY + "; mkdir -p /srv/w4")
+            environment = tools.environment(name, where)
+            options = {"cwd": WORKLOADS}
+            if given:
+                with open(given, "rb") as source:
+                    figure = timed(command, environment, stdin=source, **options)
+            else:
+                figure = timed(command, environment, **options)
+            # The first round of a second run only brings the hosts to where there is nothing to change.
+            if not warm or turn > 0:
+                figures.setdefault(name, []).append(figure)
+                if relayed and name == "deployer":
+                    time.sleep(3 * LATENCY)
+                    trips = relay.trips()
+        say(f"{case}: round {turn + 1} of {rounds + int(warm)}")
+    return {name: [statistics.median(column) for column in zip(*rows)] for name, rows in figures.items()}, trips
+
+
+def show(results):
+    """The table, as Markdown."""
+    lines = ["| workload | tool | seconds | CPU of the controller, s | deployer is faster by | asked for |", "| --- | --- | --- | --- | --- | --- |"]
+    missed = []
+    for case, (figures, trips) in results.items():
+        ours = figures["deployer"][0]
+        for name, (wall, cpu) in figures.items():
+            ratio, wanted = wall / ours, dict(MUST.get(case, [])).get(name)
+            verdict = "" if wanted is None else f"{wanted:.2f}×{'' if ratio >= wanted else ' **missed**'}"
+            if wanted is not None and ratio < wanted:
+                missed.append(f"{case} against {name}: {ratio:.2f}× of {wanted:.2f}×")
+            ahead = f"{trips} round trips" if name == "deployer" and trips else "" if name == "deployer" else f"{ratio:.2f}×"
+            lines.append(f"| {case} | {name} | {wall:.3f} | {cpu:.2f} | {ahead} | {verdict} |")
+    print("\n".join(lines))
+    print()
+    print("Missed: " + "; ".join(missed) if missed else "Nothing that was asked for is missed.")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"some of: {', '.join(CASES)}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tools", default="", help="only these, by comma")
+    parser.add_argument("--deployer", default=str(PROJECT / "target/release/deployer"))
+    parser.add_argument("--keep", action="store_true", help="leave the hosts running")
+    words = parser.parse_args()
+    unknown = [case for case in words.cases if case not in CASES]
+    if unknown:
+        parser.error(f"there is no workload {unknown[0]}")
+    deployer = WORK / "deployer"
+    WORK.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(words.deployer, deployer)
+    place = bring_up()
+    relay, tools = Relay(place), Tools(WORK / "tools", deployer)
+    results = {}
+    try:
+        for case in words.cases or CASES:
+            only = [*filter(None, words.tools.split(","))]
+            results[case] = measure(case, place, relay, tools, words.rounds, only)
+    finally:
+        relay.end()
+        if not words.keep:
+            lab("down")
+    (WORK / "results.json").write_text(json.dumps(results, indent=1))
+    show(results)
+
+
+if __name__ == "__main__":
+    main()
