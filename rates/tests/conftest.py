@@ -45,6 +45,9 @@ def make(server, tmp_path):
     for service in made:
         service.end()
         print(service.log())
+        # Whoever is still connected was left by a process that was killed.
+        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (service.database,))
+        server.execute(f"DROP DATABASE {service.database}")
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ import psycopg2
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DUMP = ROOT / "db" / "rates.sql"
+# A test run's cluster takes a quarter of this.
+MEMORY_BYTES_MIN = 4 * 1024**3
 
 
 def binaries():
@@ -23,6 +25,12 @@ def binaries():
         if (folder / "initdb").exists():
             return folder
     raise SystemExit("no PostgreSQL binaries: install postgresql, or set RATES_TEST_PG_BIN")
+
+
+def memory():
+    """A folder in memory where there is one with room, for clusters that need not outlive anything."""
+    shared = pathlib.Path("/dev/shm")
+    return shared if shared.is_dir() and shutil.disk_usage(shared).free > MEMORY_BYTES_MIN else None
 
 
 def free_port():
@@ -36,7 +44,7 @@ class Server:
 
     def __init__(self, fsync=False):
         self.bin = binaries()
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rates-postgres-"))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="rates-postgres-", dir=None if fsync else memory()))
         self.port = free_port()
         self.who = {}
         if os.getuid() == 0:

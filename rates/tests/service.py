@@ -140,3 +140,25 @@ def prices(day, count, base=0):
 def csv_of(day, count, base=0):
     rows = "".join(f"{orig},{dest},{day},{price}\n" for orig, dest, day, price in prices(day, count, base))
     return ("orig_code,dest_code,day,price\n" + rows).encode()
+
+
+class Hold:
+    """A lock that stops a worker at a known point, and lets it go on at the end."""
+
+    def __init__(self, service, lock):
+        self.service = service
+        self.connection = service.server.connect(service.database)
+        self.connection.autocommit = False
+        self.connection.cursor().execute(f"LOCK TABLE {lock} MODE")
+
+    def stops(self, name="rates-worker"):
+        """Waits until a session of this name waits for a lock."""
+        def look():
+            return self.service.rows(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+                " AND datname = current_database()", (name,)
+            )
+        return eventually(f"{name} waits", look)[0][0]
+
+    def release(self):
+        self.connection.close()

@@ -229,9 +229,9 @@ def test_metrics_count_over_all_processes(service):
 
 
 def test_answers_that_were_there_before_are_the_same(service):
-    query = "/rates?date_from=2016-01-01&date_to=2016-01-01&orig_code=CNGGZ&dest_code=EETLL"
+    query = "/rates?date_from=2016-01-31&date_to=2016-01-31&orig_code=CNGGZ&dest_code=EETLL"
     assert service.ask("GET", query, token=None).text == (
-        '{\n  "rates": [\n    {\n      "count": 3,\n      "day": "2016-01-01",\n      "price": 1154.33333333333\n'
+        '{\n  "rates": [\n    {\n      "count": 3,\n      "day": "2016-01-31",\n      "price": 1154.33333333333\n'
         "    }\n  ]\n}\n"
     )
     assert service.ask("GET", "/").text == (
