@@ -1,16 +1,22 @@
 """Loads batches one after the other: `python -m ingest.worker`. SIGTERM: finish the one that runs, then end."""
 
-import os
 import signal
-import socket
-import sys
 import threading
-import time
 
-import psycopg2
+STOP = threading.Event()
+for _number in (signal.SIGTERM, signal.SIGINT):
+    # Before the slow imports: the first process of a container does not hear a signal that it has no answer to.
+    signal.signal(_number, lambda *_: STOP.set())
 
-import config
-from ingest import attempt, claims, keeping, log, session, watch
+import os  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
+
+import psycopg2  # noqa: E402
+
+import config  # noqa: E402
+from ingest import attempt, claims, keeping, log, session, watch  # noqa: E402
 
 # A database that is away is asked again, soon at first.
 AWAY_SECONDS_MAX = 10
@@ -89,10 +95,7 @@ class Worker:
 
 
 def main():
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    worker = Worker(stop)
+    worker = Worker(STOP)
     server = watch.serve(worker.metrics)
     worker.run()
     if server is not None:
