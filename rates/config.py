@@ -25,7 +25,7 @@ Batches of new prices (ingest/):
 | RATES_INGEST_KEEP_DAYS       | 30         | what was sent is kept so long after its batch has ended                |
 | RATES_WORKER_POLL            | 1          | seconds between looks at an empty queue                                |
 | RATES_WORKER_LEASE           | 15         | seconds until a claim that nobody holds is free again                  |
-| RATES_WORKER_TRIES           | 5          | a batch that failed so often is given up                               |
+| RATES_WORKER_TRIES           | 10         | a batch that failed so often is given up                               |
 | RATES_WORKER_TIMEOUT         | 900        | seconds before the server cancels one of a worker's statements         |
 | RATES_WORKER_CONNECTIONS     | 2          | connections (and processes) that load one very large batch             |
 | RATES_WORKER_PARALLEL_BYTES  | 16777216   | a batch is very large from this size on                                |
@@ -55,7 +55,7 @@ DEFAULTS = {
     "RATES_INGEST_KEEP_DAYS": "30",
     "RATES_WORKER_POLL": "1",
     "RATES_WORKER_LEASE": "15",
-    "RATES_WORKER_TRIES": "5",
+    "RATES_WORKER_TRIES": "10",
     "RATES_WORKER_TIMEOUT": "900",
     "RATES_WORKER_CONNECTIONS": "2",
     "RATES_WORKER_PARALLEL_BYTES": "16777216",

@@ -164,7 +164,7 @@ def report(service, said, before, expected, seconds, load, mishaps):
     print(f"rows: {rows} loaded, {sum(expected.values())} accepted: {'EXACT' if exact else 'WRONG'}")
     print(f"seconds a batch (last attempt): median {percentile(took, 0.5):.2f}, p99 {percentile(took, 0.99):.2f}")
     print(f"/rates meanwhile: {len(load.times)} answers, median {percentile(load.times, 0.5) * 1000:.0f} ms,"
-          f" p99 {percentile(load.times, 0.99) * 1000:.0f} ms; {load.failed} without (the database was down)")
+          f" p99 {percentile(load.times, 0.99) * 1000:.0f} ms; {load.failed} times none, or 503 while the database was away")
     return 0 if exact else 1
 
 

@@ -118,7 +118,7 @@ def test_a_batch_that_always_fails_is_given_up_with_the_reason(service):
 
 def test_a_batch_that_ends_every_worker_is_given_up(service):
     id = service.send(csv_of(DAY, 10)).json["id"]
-    service.rows("UPDATE ingest.batches SET status = 'running', attempts = 5, lease_until = now()")
+    service.rows("UPDATE ingest.batches SET status = 'running', attempts = 10, lease_until = now()")
     service.worker()
     batch = service.ended(id)
     assert batch["status"] == "failed" and "vanished each time" in batch["reason"] and service.count(DAY) == 0
