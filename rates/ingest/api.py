@@ -14,7 +14,7 @@ from ingest.tokens import Tokens
 
 # An unread body would reset the connection before the answer is read; so much of it is taken and thrown away.
 DRAIN_BYTES_MAX = 1024 * 1024
-PIECE_BYTES = 65536
+DRAIN_SECONDS = 5
 BUSY_SECONDS = 30
 
 
@@ -28,11 +28,7 @@ def _answer(body, status=200, **headers):
 def _refuse(text, status, **headers):
     """Answers before the body was read, and ends the connection, for the rest of the body may still come."""
     left = min(DRAIN_BYTES_MAX, request.content_length or 0)
-    try:
-        while left > 0 and (piece := request.stream.read(min(PIECE_BYTES, left))):
-            left -= len(piece)
-    except (OSError, ValueError):
-        pass
+    receive.drain(request.stream, left, DRAIN_SECONDS, request.environ.get("gunicorn.socket"))
     return _answer({"error": text}, status, Connection="close", **headers)
 
 

@@ -66,6 +66,20 @@ def receive(stream, limit, expected, seconds, connection=None):
         timer.cancel()
 
 
+def drain(stream, most, seconds, connection=None):
+    """Takes what a refused client still sends, up to a limit and for a moment: or it would not read the answer."""
+    timer = threading.Timer(seconds, _give_up, (connection, threading.Event()))
+    timer.daemon = True
+    timer.start()
+    try:
+        while most > 0 and (piece := stream.read(min(PIECE_BYTES, most))):
+            most -= len(piece)
+    except (OSError, ValueError):
+        pass
+    finally:
+        timer.cancel()
+
+
 def _give_up(connection, late):
     late.set()
     if connection is not None:

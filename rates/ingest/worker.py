@@ -76,11 +76,11 @@ class Worker:
         log.event("worker.start", name=self.name)
         while not self.stop.is_set():
             try:
+                self._keep()
                 job = self._claim()
                 self.metrics.alive()
                 away = 0
                 if job is None:
-                    self._keep()
                     self.stop.wait(self.poll)
                     continue
                 with self.metrics.busy():
