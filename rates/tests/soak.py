@@ -17,7 +17,8 @@ from server import Server  # noqa: E402
 from service import Service, csv_of  # noqa: E402
 
 QUERY = "/rates?date_from=2016-01-01&date_to=2016-01-31&orig_code=CNGGZ&dest_code=EETLL"
-HOURGLASS_SECONDS = 3600
+# For the queue to become empty once all is sent.
+PATIENCE_SECONDS = 3600
 
 
 class Load(threading.Thread):
@@ -130,7 +131,7 @@ def soak(service, said, chance):
                 assert deliver(service, body) == id, "a second delivery is the first batch"
             sent[id], expected[day(number)] = time.monotonic(), rows
             print(f"\r{number + 1} sent, {mishaps.counts}", end="", file=sys.stderr, flush=True)
-        mishaps_end = time.monotonic() + HOURGLASS_SECONDS
+        ends = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 left = service.rows("SELECT count(*) FROM ingest.batches WHERE status IN ('queued', 'running')")[0][0]
@@ -138,7 +139,7 @@ def soak(service, said, chance):
                 left = None
             if left == 0:
                 break
-            assert time.monotonic() < mishaps_end, "the queue does not become empty"
+            assert time.monotonic() < ends, "the queue does not become empty"
             time.sleep(0.2)
         seconds = time.monotonic() - began
     finally:
