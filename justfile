@@ -25,6 +25,10 @@ test *ARGS:
 e2e *ARGS:
     lab/test e2e:: {{ARGS}}
 
+# Tests of the service against a PostgreSQL of their own (`just rates -k WORDS` for some).
+rates *ARGS:
+    rates/test {{ARGS}}
+
 # Licences, sources and versions of what the project depends on.
 deny:
     cargo deny check bans licenses sources

@@ -32,13 +32,12 @@ def _drop():
             pass
 
 
-def fetch(arguments, query, values=()):
-    """All rows of a query. A connection that broke since its last use is replaced once."""
+def _twice(arguments, use):
+    """What `use(cursor)` returns. A connection that broke since its last use is replaced once."""
     for attempt in (1, 2):
         try:
             with _connection(arguments).cursor() as cursor:
-                cursor.execute(query, values)
-                return cursor.fetchall()
+                return use(cursor)
         except psycopg2.extensions.QueryCanceledError as error:
             raise Unavailable(f"the database took too long: {error}".strip()) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
@@ -46,3 +45,32 @@ def fetch(arguments, query, values=()):
             if attempt == 2:
                 raise Unavailable(str(error).strip()) from error
     raise AssertionError("unreachable: the second attempt returns or raises")
+
+
+def fetch(arguments, query, values=()):
+    """All rows of a query."""
+
+    def use(cursor):
+        cursor.execute(query, values)
+        return cursor.fetchall()
+
+    return _twice(arguments, use)
+
+
+def transaction(arguments, work):
+    """What `work(cursor)` returns, done in one transaction. Work may be done a second time, and must bear that."""
+
+    def use(cursor):
+        cursor.execute("BEGIN")
+        try:
+            result = work(cursor)
+            cursor.execute("COMMIT")
+        except BaseException:
+            try:
+                cursor.execute("ROLLBACK")
+            except psycopg2.Error:
+                _drop()
+            raise
+        return result
+
+    return _twice(arguments, use)

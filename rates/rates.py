@@ -9,6 +9,8 @@ from flask import Flask, Response, request
 
 import config
 import database
+import ingest.api
+import ingest.requests
 
 ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -87,6 +89,8 @@ def create_app():
     connection = config.connection_arguments()
     least = config.number("RATES_MIN_PRICES")
     longest = config.number("RATES_MAX_DAYS")
+    ingest.requests.install(app)
+    app.register_blueprint(ingest.api.blueprint())
 
     @app.errorhandler(BadRequest)
     def bad_request(error):

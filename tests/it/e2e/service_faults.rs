@@ -23,9 +23,9 @@ fn says(ended: &Ended, words: &[&str]) {
     }
 }
 
-/// Every container that has the service's name on the API's host, also one that does not run.
+/// Every container that has the API's name on its host, also one that does not run.
 fn all(lab: &Lab) -> String {
-    lab.on("lab2", "docker ps -a --format '{{.Names}}' --filter name=rates | sort")
+    lab.on("lab2", "docker ps -a --format '{{.Names}}' --filter name=rates-api | sort")
 }
 
 /// Stops lab2's engine, and what would wake it, as soon as it tells of such an event.
