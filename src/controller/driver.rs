@@ -183,6 +183,7 @@ pub(super) fn keep_secret(run: &Run, node: &Node) {
 fn enter(run: &Run, playbook: &Path) {
     let folder = playbook.parent().map_or_else(Default::default, Path::to_owned);
     *run.folder.write().unwrap_or_else(PoisonError::into_inner) = folder;
+    run.shared.forget();
 }
 
 /// Settles who unknown hosts are, once for all of them and before any play.

@@ -21,7 +21,7 @@ use super::{
     inventory::Inventory,
     playbook::Loader,
     settings::Settings,
-    variables::{Layer, Var},
+    variables::{Layer, Var, shared::Shared},
 };
 use crate::protocol::{Change, Json, Outcome, Verdict};
 
@@ -50,6 +50,8 @@ pub struct Run {
     hosts: Mutex<IndexMap<String, Arc<Mutex<HostState>>>>,
     links: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Link>>>>,
     layers: Mutex<HashMap<String, Arc<Layer>>>,
+    /// Layers that tasks see alike.
+    pub shared: Shared,
     tasks: AtomicU64,
 }
 
@@ -125,8 +127,15 @@ impl Run {
             hosts: Mutex::default(),
             links: Mutex::default(),
             layers: Mutex::default(),
+            shared: Shared::default(),
             tasks: AtomicU64::new(1),
         }
+    }
+
+    /// Changes the inventory, and what was made of it.
+    pub fn change_inventory(&self, change: impl FnOnce(&mut Inventory)) {
+        change(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
+        self.shared.forget();
     }
 
     /// The state of a host; made when it is first asked for.

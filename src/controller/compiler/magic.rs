@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use minijinja::Value;
 
-use super::{Batch, scope::Everyone};
+use super::{Batch, PlayRun, scope::Everyone};
 use crate::controller::{
     playbook::Task,
     state::Run,
@@ -35,9 +35,18 @@ pub(super) fn of_host(run: &Arc<Run>, host: &str, group_names: Vec<String>) -> L
         let folder = if source.is_dir() { source } else { source.parent().unwrap_or(Path::new(".")) };
         set(&mut layer, "inventory_dir", absolute(folder));
     }
-    drop(inventory);
+    layer
+}
+
+/// The way to what other hosts know.
+pub(super) fn host_vars(run: &Arc<Run>) -> Layer {
+    Layer::from_iter([(Arc::from("hostvars"), Var::Data(template::host_vars(Arc::new(Everyone(run.clone())))))])
+}
+
+/// What is the same for every host.
+pub(super) fn of_run(run: &Arc<Run>) -> Layer {
+    let mut layer = Layer::new();
     set(&mut layer, "groups", groups(run));
-    layer.insert(Arc::from("hostvars"), Var::Data(template::host_vars(Arc::new(Everyone(run.clone())))));
     let settings = &run.settings;
     set(&mut layer, "ansible_check_mode", settings.check);
     set(&mut layer, "ansible_diff_mode", settings.diff);
@@ -88,11 +97,8 @@ fn groups(run: &Arc<Run>) -> Value {
 }
 
 /// What a host knows of its play.
-pub(super) fn of_play(batch: &Batch) -> Layer {
+pub(super) fn of_play(play: &PlayRun, alive: Vec<String>, in_batch: Vec<String>) -> Layer {
     let mut layer = Layer::new();
-    let play = &batch.play;
-    let alive = batch.alive.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let in_batch: Vec<String> = batch.hosts.iter().filter(|host| alive.contains(host)).cloned().collect();
     set(&mut layer, "ansible_play_name", play.name.as_str());
     set(&mut layer, "ansible_play_hosts_all", play.hosts.clone());
     set(&mut layer, "ansible_play_hosts", alive.clone());

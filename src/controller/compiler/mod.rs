@@ -1,9 +1,11 @@
 //! From a play to what one host does: variables in their order, tags, and the sections of the play as one list.
 
+pub mod batch;
 pub mod handlers;
 pub mod magic;
 pub mod play;
 pub mod scope;
 pub mod tags;
 
-pub use play::{Batch, PlayRun};
+pub use batch::Batch;
+pub use play::PlayRun;

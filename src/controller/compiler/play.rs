@@ -33,18 +33,6 @@ pub struct PlayRun {
     pub hosts: Vec<String>,
 }
 
-/// The hosts that do the play together.
-pub struct Batch {
-    /// The play.
-    pub play: Arc<PlayRun>,
-    /// The hosts of this batch.
-    pub hosts: Vec<String>,
-    /// Those of the play that have not failed, kept up to date.
-    pub alive: std::sync::RwLock<Vec<String>>,
-    /// Handlers of the play and of what its hosts have included, which comes behind.
-    pub handlers: std::sync::RwLock<Arc<Vec<Item>>>,
-}
-
 impl PlayRun {
     /// Works a play out.
     #[must_use]

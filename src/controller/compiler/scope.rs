@@ -50,7 +50,7 @@ pub fn of_host(run: &Arc<Run>, batch: &Batch, host: &str) -> Layers {
     }
     layers.add(Level::PlayVars, play.vars.clone());
     layers.add(Level::PlayPrompt, play.prompted.clone());
-    layers.add(Level::Magic, Arc::new(magic::of_play(batch)));
+    layers.add(Level::Magic, batch.magic());
     let scope = layers.scope();
     for vars in vars_files_of(run, batch, &scope) {
         layers.add(Level::PlayFiles, vars);
@@ -60,6 +60,23 @@ pub fn of_host(run: &Arc<Run>, batch: &Batch, host: &str) -> Layers {
 
 /// What a host sees outside any play: inventory, facts, what was set, the command line.
 pub fn of_inventory(run: &Arc<Run>, host: &str) -> Layers {
+    let mut layers = run.shared.of_host(host, || written_for(run, host));
+    layers.add(Level::Magic, run.shared.of_everyone(|| magic::of_run(run)));
+    layers.add(Level::Magic, Arc::new(magic::host_vars(run)));
+    {
+        let state = run.host(host);
+        let state = lock(&state);
+        let HostState { facts, set, included, .. } = &*state;
+        layers.add(Level::Facts, facts.clone());
+        layers.add(Level::IncludeVars, included.clone());
+        layers.add(Level::SetFacts, set.clone());
+    }
+    layers.add(Level::ExtraVars, run.extra_vars.clone());
+    layers
+}
+
+/// What the inventory says of a host, and files beside the playbook.
+fn written_for(run: &Arc<Run>, host: &str) -> Layers {
     let mut layers = Layers::merging(run.settings.merge_hashes);
     let inventory = run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
@@ -83,15 +100,6 @@ pub fn of_inventory(run: &Arc<Run>, host: &str) -> Layers {
     let group_names: Vec<String> =
         groups.iter().map(|group| group.name.to_string()).filter(|name| name != "all").collect();
     drop(inventory);
-    {
-        let state = run.host(host);
-        let state = lock(&state);
-        let HostState { facts, set, included, .. } = &*state;
-        layers.add(Level::Facts, facts.clone());
-        layers.add(Level::IncludeVars, included.clone());
-        layers.add(Level::SetFacts, set.clone());
-    }
-    layers.add(Level::ExtraVars, run.extra_vars.clone());
     layers.add(Level::Magic, Arc::new(magic::of_host(run, host, group_names)));
     layers
 }

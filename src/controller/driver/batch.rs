@@ -6,10 +6,10 @@ mod losses;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
+    sync::{Arc, PoisonError, atomic::AtomicBool},
 };
 
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::{serial, titles};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
             tags::{self, Selection},
         },
         event::{Event, TaskInfo},
-        executor::{Effect, End, Step, reach::truthy, step::Early},
+        executor::{Effect, End, Step, foresight::Early, reach::truthy},
         playbook::{Item, Task},
         scheduler::{Cursor, Ending, Position, Strategy, strategies},
         source::{Diagnostic, Diagnostics, Node},
@@ -50,9 +50,8 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
     let strategy = strategy(run, play)?;
     run.events.emit(Event::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
     let alive = play.hosts.iter().filter(|host| !run.with_host(host, |state| state.failed || state.unreachable));
-    let alive = RwLock::new(alive.cloned().collect());
-    let handlers = RwLock::new(Arc::new(handlers::flat(&play.handlers)));
-    let batch = Arc::new(Batch { play: play.clone(), hosts: hosts.clone(), alive, handlers });
+    let batch =
+        Arc::new(Batch::new(play.clone(), hosts.clone(), alive.cloned().collect(), handlers::flat(&play.handlers)));
     let selection = Selection { only: run.settings.tags.clone(), skip: run.settings.skip_tags.clone() };
     let cursors = hosts.iter().map(|_| Cursor::new(play.items.clone())).collect();
     let state = Through {
@@ -160,15 +159,27 @@ impl Through {
                     return self.wrong.map_or(Ok(self.after), Err);
                 }
                 None => {}
-                Some(Ok((host, task, position, end))) => {
-                    self.busy.remove(&host);
-                    match end {
-                        Some(end) => self.finish(host, &task, &position, end),
-                        None => drop(self.ahead.remove(&host)),
+                Some(ended) => {
+                    self.take_in(ended);
+                    // What has ended by now is taken in at once: looking at all hosts after each would add up.
+                    while let Some(ended) = work.try_join_next() {
+                        self.take_in(ended);
                     }
                 }
-                Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
             }
+        }
+    }
+
+    fn take_in(&mut self, ended: Result<Ended, JoinError>) {
+        match ended {
+            Ok((host, task, position, end)) => {
+                self.busy.remove(&host);
+                match end {
+                    Some(end) => self.finish(host, &task, &position, end),
+                    None => drop(self.ahead.remove(&host)),
+                }
+            }
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
 

@@ -1,10 +1,14 @@
-//! A task that depends on results which are still on their way: what the host has to find true so that those behind it may go on.
+//! A task before its turn: done already, or, where it depends on results that are still on their way, what the host has to find true
+//! so that those behind it may go on.
+
+use std::sync::Arc;
 
 use minijinja::Value;
 
-use super::{Effect, Step, attempt::Tried, environment, lane::Lane, reach::Way, turn::Done};
+use super::{Effect, End, Step, attempt::Tried, environment, lane::Lane, reach::Way, result, turn::Done};
 use crate::{
     controller::{
+        compiler::scope,
         playbook::{Role, Task},
         source::Node,
         template::{self, claims},
@@ -16,7 +20,55 @@ use crate::{
 /// What is done on the controller alone and has no effect there.
 pub const INNER: &[&str] = &["assert", "debug", "fail", "set_fact"];
 
+/// How a task ended that was done before its turn.
+pub struct Kept(Tried);
+
+/// What a task came to before its turn.
+pub enum Early {
+    /// It is done, and to be concluded in its turn.
+    Done(Box<Kept>),
+    /// The host has let those behind it go on; it is to be done in its turn.
+    InTurn,
+}
+
 impl Step {
+    /// Does the task before those in front of it have ended; nothing if it has to wait for them. [`Step::conclude`] makes an end of it
+    /// in its time.
+    pub async fn ahead(self, lane: Arc<Lane>) -> Option<Early> {
+        let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
+        let scope = lane.scope(&scope, |name| self.is_overruled(name));
+        let tried = self.act_if(&scope, &lane).await;
+        if self.is_inner() && !lane.has_given_way() && (lane.has_asked() || !lane.conditions().is_empty()) {
+            if self.leave_to_host(&scope, &lane).await {
+                return Some(Early::InTurn);
+            }
+            lane.give_way();
+            return None;
+        }
+        if lane.is_left_to_turn() && !lane.has_given_way() {
+            return Some(Early::InTurn);
+        }
+        if tried.is_lost() || lane.has_given_way() || (lane.has_asked() && !lane.has_sent()) {
+            lane.give_way();
+            return None;
+        }
+        if !lane.has_sent() {
+            self.note_values(&tried, &lane);
+        }
+        lane.end_early(tried.is_well());
+        Some(Early::Done(Box::new(Kept(tried))))
+    }
+
+    /// Makes an end of what was done early.
+    #[must_use]
+    pub fn conclude(self, Kept(tried): Kept) -> End {
+        let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
+        let context = template::context(&scope);
+        let private = result::is_private(&self.task, &context);
+        let attempt = self.judged(&scope, tried, private);
+        self.end(attempt, &scope, &context, private, false)
+    }
+
     /// Whether the task is done on the controller alone and has no effect there.
     pub(super) fn is_inner(&self) -> bool {
         INNER.contains(&self.task.module.as_str())

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     controller::{
-        actions,
         connection::helper::{Progress, SessionError},
         source::{Node, Shape},
     },
@@ -129,6 +128,6 @@ impl Turn {
             _ => None,
         });
         // What an action makes of a module's result is not known there, but for how it ended.
-        result.map(|_| Kept { changed, whole: actions::find(&self.task.module).is_none() })
+        result.map(|_| Kept { changed, whole: self.bare })
     }
 }

@@ -74,17 +74,6 @@ pub struct End {
     pub unreachable: Option<Failure>,
 }
 
-/// How a task ended that was done before its turn.
-pub struct Kept(Tried);
-
-/// What a task came to before its turn.
-pub enum Early {
-    /// It is done, and to be concluded in its turn.
-    Done(Box<Kept>),
-    /// The host has let those behind it go on; it is to be done in its turn.
-    InTurn,
-}
-
 impl Step {
     /// Carries the task out and tells how it ended.
     pub async fn carry_out(self, lane: Arc<Lane>) -> End {
@@ -101,43 +90,6 @@ impl Step {
         let end = self.end(attempt, &scope, &context, private, looped);
         lane.end(!matches!(end.outcome.verdict, Verdict::Failed(_)) || end.ignored);
         end
-    }
-
-    /// Does the task before those in front of it have ended; nothing if it has to wait for them. [`Step::conclude`] makes an end of it
-    /// in its time.
-    pub async fn ahead(self, lane: Arc<Lane>) -> Option<Early> {
-        let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
-        let scope = lane.scope(&scope, |name| self.is_overruled(name));
-        let tried = self.act_if(&scope, &lane).await;
-        if self.is_inner() && !lane.has_given_way() && (lane.has_asked() || !lane.conditions().is_empty()) {
-            if self.leave_to_host(&scope, &lane).await {
-                return Some(Early::InTurn);
-            }
-            lane.give_way();
-            return None;
-        }
-        if lane.is_left_to_turn() && !lane.has_given_way() {
-            return Some(Early::InTurn);
-        }
-        if tried.is_lost() || lane.has_given_way() || (lane.has_asked() && !lane.has_sent()) {
-            lane.give_way();
-            return None;
-        }
-        if !lane.has_sent() {
-            self.note_values(&tried, &lane);
-        }
-        lane.end_early(tried.is_well());
-        Some(Early::Done(Box::new(Kept(tried))))
-    }
-
-    /// Makes an end of what was done early.
-    #[must_use]
-    pub fn conclude(self, Kept(tried): Kept) -> End {
-        let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
-        let context = template::context(&scope);
-        let private = result::is_private(&self.task, &context);
-        let attempt = self.judged(&scope, tried, private);
-        self.end(attempt, &scope, &context, private, false)
     }
 
     /// A loop whose items cannot be known: skipped if its condition says so without them.
@@ -278,7 +230,7 @@ impl Step {
     }
 
     /// One try up to the action's or module's own word.
-    async fn act_if(&self, scope: &Scope, lane: &Arc<Lane>) -> Tried {
+    pub(super) async fn act_if(&self, scope: &Scope, lane: &Arc<Lane>) -> Tried {
         let context = template::context(scope);
         if let Err(error) = Delegate::check(&self.task, &context) {
             return Tried::Ended(Attempt::template(&error));
@@ -331,7 +283,7 @@ impl Step {
         }
     }
 
-    fn judged(&self, scope: &Scope, tried: Tried, private: bool) -> Attempt {
+    pub(super) fn judged(&self, scope: &Scope, tried: Tried, private: bool) -> Attempt {
         let Done { mut outcome, effects } = match tried {
             Tried::Ended(attempt) => return attempt,
             Tried::Done(done) => done,
@@ -444,6 +396,7 @@ impl Step {
             check: flag("check_mode", self.run.settings.check)?,
             diff: flag("diff", self.run.settings.diff)?,
             lane: lane.clone(),
+            bare: actions::find(&self.task.module).is_none(),
             stops: !self.says("ignore_errors", context),
             unreachable: std::sync::Mutex::default(),
         })
@@ -524,7 +477,7 @@ impl Step {
             .is_some_and(|node| template::lazy::value(node, context).is_ok_and(|value| truthy(&value)))
     }
 
-    fn end(&self, attempt: Attempt, scope: &Scope, context: &Value, private: bool, looped: bool) -> End {
+    pub(super) fn end(&self, attempt: Attempt, scope: &Scope, context: &Value, private: bool, looped: bool) -> End {
         let Attempt { outcome, result, mut effects, unreachable } = attempt;
         if let Some(name) = self.register_name() {
             let value = self.value(&result, &outcome);

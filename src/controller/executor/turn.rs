@@ -56,6 +56,8 @@ pub struct Turn {
     pub diff: bool,
     /// Where it stands among tasks whose calls go out together.
     pub lane: Arc<Lane>,
+    /// Whether the task is a module's alone, with no action before or behind it.
+    pub bare: bool,
     /// Whether a failure is one to stop for.
     pub stops: bool,
     /// Why the host could not be reached, once an action has found that out.

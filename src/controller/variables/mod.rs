@@ -2,6 +2,7 @@
 
 pub mod layers;
 pub mod scope;
+pub mod shared;
 
 pub use layers::Level;
 pub use scope::{FACTS, Layer, Scope, Unknown, Var};

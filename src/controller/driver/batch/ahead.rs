@@ -16,7 +16,7 @@ use super::{
     Through, is_flush,
 };
 use crate::controller::{
-    executor::{lane::Lane, step::Early},
+    executor::{foresight::Early, lane::Lane},
     playbook::{Role, Task},
     scheduler::{Ending, Position},
     source::Node,

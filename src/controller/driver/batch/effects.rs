@@ -73,7 +73,7 @@ impl Through {
                 let everybody = self.batch.play.hosts.iter();
                 let alive =
                     everybody.filter(|host| !self.run.with_host(host, |state| state.failed || state.unreachable));
-                *self.batch.alive.write().unwrap_or_else(PoisonError::into_inner) = alive.cloned().collect();
+                self.batch.set_alive(alive.cloned().collect());
                 self.lost = 0;
                 everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
             }
@@ -87,7 +87,7 @@ impl Through {
                 let sources = &settings.inventory;
                 let fresh = Inventory::load_with(sources, &settings.keyring, &templates, &mut diagnostics);
                 if !diagnostics.has_errors() {
-                    *self.run.inventory.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+                    self.run.change_inventory(|inventory| *inventory = fresh);
                 }
                 everyone.iter().for_each(|other| self.cursors[*other].advance(Ending::Passed));
             }
@@ -109,31 +109,33 @@ impl Through {
 
     pub(super) fn add_host(&self, name: &str, groups: &[String], variables: &crate::protocol::Map) {
         let span = Span::synthetic("add_host", name);
-        let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-        let host = inventory.add_host(name, &span);
-        for group in groups.iter().filter(|group| !group.is_empty()) {
-            let group = inventory.add_group(group, &span);
-            inventory.add_host_to_group(host, group);
-        }
-        let marks = Marks { trusted: false, secret: false };
-        for (variable, value) in variables {
-            inventory.hosts[host].vars.insert(variable.as_str().into(), Node::from_json(value, &span, marks));
-        }
-        inventory.reconcile();
+        self.run.change_inventory(|inventory| {
+            let host = inventory.add_host(name, &span);
+            for group in groups.iter().filter(|group| !group.is_empty()) {
+                let group = inventory.add_group(group, &span);
+                inventory.add_host_to_group(host, group);
+            }
+            let marks = Marks { trusted: false, secret: false };
+            for (variable, value) in variables {
+                inventory.hosts[host].vars.insert(variable.as_str().into(), Node::from_json(value, &span, marks));
+            }
+            inventory.reconcile();
+        });
     }
 
     pub(super) fn join(&self, host: &str, group: &str, parents: &[String]) {
         let span = Span::synthetic("group_by", group);
-        let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-        let index = inventory.add_group(group, &span);
-        let Some(host) = inventory.adopt(host) else { return };
-        inventory.add_host_to_group(host, index);
-        for parent in parents {
-            let parent = inventory.add_group(parent, &span);
-            if let Err(diagnostic) = inventory.add_child(parent, index, &span) {
-                self.run.warn(diagnostic.message);
+        self.run.change_inventory(|inventory| {
+            let index = inventory.add_group(group, &span);
+            let Some(host) = inventory.adopt(host) else { return };
+            inventory.add_host_to_group(host, index);
+            for parent in parents {
+                let parent = inventory.add_group(parent, &span);
+                if let Err(diagnostic) = inventory.add_child(parent, index, &span) {
+                    self.run.warn(diagnostic.message);
+                }
             }
-        }
-        inventory.reconcile();
+            inventory.reconcile();
+        });
     }
 }

@@ -1,6 +1,6 @@
 //! What failures do to a batch: who leaves it, who goes on, and when it ends.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -103,7 +103,7 @@ impl Through {
 
     pub(super) fn dead(&mut self, name: &str) {
         self.lost += 1;
-        self.batch.alive.write().unwrap_or_else(PoisonError::into_inner).retain(|host| host != name);
+        self.batch.lose(name);
     }
 
     /// `max_fail_percentage`, and a batch of which nobody is left.
