@@ -44,3 +44,46 @@ fault_latency() {
             die "this machine's kernel has no netem (CONFIG_NET_SCH_NETEM), so there is no way to slow $1 down"
     fi
 }
+
+# As if its cable were pulled: the other hosts are gone for it, and it for them. The machine itself still reaches it.
+fault_cut() {
+    local container rule
+    container=$(fault_host "$@")
+    fault_join "$@"
+    fault_iptables "$container" -N LAB-CUT
+    for rule in "-i lo" "-o lo" "-s $LAB_SUBNET.1" "-d $LAB_SUBNET.1"; do
+        # shellcheck disable=SC2086
+        fault_iptables "$container" -A LAB-CUT $rule -j ACCEPT
+    done
+    for rule in "-s $LAB_SUBNET.0/24" "-d $LAB_SUBNET.0/24"; do
+        # shellcheck disable=SC2086
+        fault_iptables "$container" -A LAB-CUT $rule -j DROP
+    done
+    for rule in INPUT OUTPUT FORWARD; do
+        fault_iptables "$container" -I "$rule" -j LAB-CUT
+    done
+}
+
+fault_join() {
+    local container rule
+    container=$(fault_host "$@")
+    for rule in INPUT OUTPUT FORWARD; do
+        while fault_iptables "$container" -D "$rule" -j LAB-CUT 2>/dev/null; do :; done
+    done
+    fault_iptables "$container" -F LAB-CUT 2>/dev/null || return 0
+    fault_iptables "$container" -X LAB-CUT
+}
+
+# The machine's iptables in the host's network: the host has none of its own.
+fault_iptables() {
+    local container=$1
+    shift
+    nsenter --net --target "$(docker inspect -f '{{.State.Pid}}' "$container")" iptables -w "$@"
+}
+
+# As if its power failed; `lab/lab up` starts it again.
+fault_kill() {
+    local container
+    container=$(fault_host "$@")
+    docker kill "$container" >/dev/null
+}
