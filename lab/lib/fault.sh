@@ -45,40 +45,17 @@ fault_latency() {
     fi
 }
 
-# As if its cable were pulled: the other hosts are gone for it, and it for them. The machine itself still reaches it.
-fault_cut() {
-    local container rule
-    container=$(fault_host "$@")
-    fault_join "$@"
-    fault_iptables "$container" -N LAB-CUT
-    for rule in "-i lo" "-o lo" "-s $LAB_SUBNET.1" "-d $LAB_SUBNET.1"; do
-        # shellcheck disable=SC2086
-        fault_iptables "$container" -A LAB-CUT $rule -j ACCEPT
-    done
-    for rule in "-s $LAB_SUBNET.0/24" "-d $LAB_SUBNET.0/24"; do
-        # shellcheck disable=SC2086
-        fault_iptables "$container" -A LAB-CUT $rule -j DROP
-    done
-    for rule in INPUT OUTPUT FORWARD; do
-        fault_iptables "$container" -I "$rule" -j LAB-CUT
-    done
-}
+# The cable is pulled, at the switch's end: the host sees no carrier, and nobody reaches it, the machine included.
+fault_cut() { fault_cable "$1" down; }
+fault_join() { fault_cable "$1" up; }
 
-fault_join() {
-    local container rule
-    container=$(fault_host "$@")
-    for rule in INPUT OUTPUT FORWARD; do
-        while fault_iptables "$container" -D "$rule" -j LAB-CUT 2>/dev/null; do :; done
-    done
-    fault_iptables "$container" -F LAB-CUT 2>/dev/null || return 0
-    fault_iptables "$container" -X LAB-CUT
-}
-
-# The machine's iptables in the host's network: the host has none of its own.
-fault_iptables() {
-    local container=$1
-    shift
-    nsenter --net --target "$(docker inspect -f '{{.State.Pid}}' "$container")" iptables -w "$@"
+fault_cable() {
+    local container index cable
+    container=$(fault_host "$1")
+    index=$(docker exec "$container" cat /sys/class/net/eth0/iflink)
+    cable=$(ip -oneline link show | sed -n "s/^$index: \([^@:]*\).*/\1/p")
+    [ -n "$cable" ] || die "$1's cable was not found; is its Docker engine elsewhere?"
+    ip link set "$cable" "$2"
 }
 
 # As if its power failed; `lab/lab up` starts it again.
