@@ -44,3 +44,23 @@ fault_latency() {
             die "this machine's kernel has no netem (CONFIG_NET_SCH_NETEM), so there is no way to slow $1 down"
     fi
 }
+
+# The cable is pulled, at the switch's end: the host sees no carrier, and nobody reaches it, the machine included.
+fault_cut() { fault_cable "$1" down; }
+fault_join() { fault_cable "$1" up; }
+
+fault_cable() {
+    local container index cable
+    container=$(fault_host "$1")
+    index=$(docker exec "$container" cat /sys/class/net/eth0/iflink)
+    cable=$(ip -oneline link show | sed -n "s/^$index: \([^@:]*\).*/\1/p")
+    [ -n "$cable" ] || die "$1's cable was not found; is its Docker engine elsewhere?"
+    ip link set "$cable" "$2"
+}
+
+# As if its power failed; `lab/lab up` starts it again.
+fault_kill() {
+    local container
+    container=$(fault_host "$@")
+    docker kill "$container" >/dev/null
+}
