@@ -2,8 +2,11 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
-    path::Path,
+    os::unix::{
+        fs::PermissionsExt,
+        process::{CommandExt, ExitStatusExt},
+    },
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -26,6 +29,9 @@ const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How often a command that has closed its output is looked at.
 const TICK: Duration = Duration::from_millis(5);
 
+/// Where programs of the system are, whatever search path a task names.
+const SYSTEM_PATH: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
 enum Piece {
     Out(Vec<u8>),
     Error(Vec<u8>),
@@ -45,7 +51,8 @@ pub(super) fn run(
     }
     let (program, arguments) =
         command.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
-    let mut child = Command::new(program);
+    let own = command.environment.get("PATH").and_then(|path| beyond(program, path));
+    let mut child = Command::new(own.as_deref().unwrap_or(Path::new(program)));
     child.args(arguments).env("PATH", path).envs(&command.environment);
     if let Some(directory) = &command.directory {
         child.current_dir(directory);
@@ -73,6 +80,18 @@ pub(super) fn run(
         forward(pipe, pieces, Piece::Error);
     }
     collect(command, &mut child, &received, abandoned, line)
+}
+
+/// Where a program is that the search path of a task does not lead to: a task may have written it wrongly, and modules still need theirs.
+fn beyond(program: &str, path: &str) -> Option<PathBuf> {
+    let is_there = |folder: &str| {
+        let path = Path::new(folder).join(program);
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0).then_some(path)
+    };
+    if program.contains('/') || path.split(':').any(|folder| is_there(folder).is_some()) {
+        return None;
+    }
+    SYSTEM_PATH.iter().find_map(|folder| is_there(folder))
 }
 
 fn forward(mut pipe: impl Read + Send + 'static, pieces: mpsc::Sender<Piece>, wrap: fn(Vec<u8>) -> Piece) {
