@@ -56,7 +56,9 @@ const TELLING: &[&str] =
 
 /// Whether a task makes one call to its host and nothing follows that.
 fn is_single(task: &Task) -> bool {
-    actions::find(&task.module).is_none_or(|action| action.single) && task.asynchronous.is_none()
+    task.custom.is_none()
+        && actions::find(&task.module).is_none_or(|action| action.single)
+        && task.asynchronous.is_none()
 }
 
 /// Whether a task is over as soon as it is begun, so that nothing is gained by overtaking it.
@@ -81,6 +83,7 @@ pub(super) fn may_overtake(task: &Task, in_step: bool) -> bool {
     let known = INNER.contains(&module)
         || actions::find(module).map_or_else(|| crate::remote::modules::find(module).is_some(), |action| action.single);
     known
+        && task.custom.is_none()
         && !task.handler
         && task.each.is_none()
         && task.until.is_none()
@@ -94,7 +97,7 @@ pub(super) fn may_overtake(task: &Task, in_step: bool) -> bool {
 pub(super) fn sets(task: &Task) -> Option<Vec<Arc<str>>> {
     let mut names = Vec::new();
     let plain = |text: &str| (!template::is_template(text)).then(|| Arc::from(text));
-    if TELLING.contains(&task.module.as_str()) || template::is_template(&task.module) {
+    if TELLING.contains(&task.module.as_str()) || task.custom.is_some() || template::is_template(&task.module) {
         return None;
     }
     if let Some(node) = &task.register {

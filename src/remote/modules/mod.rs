@@ -41,6 +41,7 @@ catalog! {
     command: Entry::of::<command::Command>("command").portable();
     copy: Entry::of::<copy::Copy>("copy").portable();
     cron: Entry::of::<cron::Cron>("cron");
+    custom: Entry::of::<custom::Custom>("custom").unchecked();
     deb822_repository: Entry::of::<deb822_repository::Deb822Repository>("deb822_repository");
     debconf: Entry::of::<debconf::Debconf>("debconf");
     docker_container: Entry::of::<docker_container::DockerContainer>("docker_container");
