@@ -2,9 +2,12 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::{
-        fs::PermissionsExt,
-        process::{CommandExt, ExitStatusExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{
+            fs::PermissionsExt,
+            process::{CommandExt, ExitStatusExt},
+        },
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -22,6 +25,9 @@ use crate::protocol::Run;
 
 /// How long output may still come after the command itself has ended: a daemon it started may hold the pipe for ever.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
+
+/// Times that [`GRACE`] has to pass without output once a command has ended.
+const QUIET_ROUNDS: u32 = 3;
 
 /// How long a command may take to end itself once it is asked to, before it is killed.
 const TERM_GRACE: Duration = Duration::from_secs(2);
@@ -69,6 +75,9 @@ pub(super) fn run(
     let mut child = spawned?;
 
     let (pieces, received) = mpsc::channel();
+    let (out, error) = (child.stdout.as_ref().map(AsFd::as_fd), child.stderr.as_ref().map(AsFd::as_fd));
+    let pipes: Vec<OwnedFd> =
+        [out, error].into_iter().flatten().filter_map(|pipe| pipe.try_clone_to_owned().ok()).collect();
     if let (Some(mut pipe), Some(input)) = (child.stdin.take(), command.stdin.clone()) {
         // A command that does not read its input is no error.
         std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
@@ -79,7 +88,7 @@ pub(super) fn run(
     if let Some(pipe) = child.stderr.take() {
         forward(pipe, pieces, Piece::Error);
     }
-    collect(command, &mut child, &received, abandoned, line)
+    collect(command, &mut child, &received, &pipes, abandoned, line)
 }
 
 /// Where a program is that the search path of a task does not lead to: a task may have written it wrongly, and modules still need theirs.
@@ -109,10 +118,16 @@ fn forward(mut pipe: impl Read + Send + 'static, pieces: mpsc::Sender<Piece>, wr
     });
 }
 
+/// Whether something that was written has not been read yet.
+fn is_unread(pipes: &[OwnedFd]) -> bool {
+    pipes.iter().any(|pipe| rustix::io::ioctl_fionread(pipe).is_ok_and(|count| count > 0))
+}
+
 fn collect(
     command: &Run,
     child: &mut Child,
     received: &mpsc::Receiver<Piece>,
+    pipes: &[OwnedFd],
     abandoned: &dyn Fn() -> bool,
     line: &mut dyn FnMut(&str),
 ) -> io::Result<Output> {
@@ -121,6 +136,7 @@ fn collect(
     let mut open = 2;
     let mut shown = 0;
     let mut timed_out = false;
+    let mut quiet = 0;
     while open > 0 {
         match received.recv_timeout(GRACE) {
             Ok(Piece::Out(bytes)) => {
@@ -132,8 +148,9 @@ fn collect(
             Ok(Piece::Error(bytes)) => error.extend_from_slice(&bytes),
             Ok(Piece::End) => open -= 1,
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            // What it wrote last may still be on its way on a busy machine; a daemon that holds the pipe sends nothing.
+            Err(mpsc::RecvTimeoutError::Timeout) if quiet >= QUIET_ROUNDS && !is_unread(pipes) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => quiet += u32::from(child.try_wait()?.is_some()),
         }
         if abandoned() {
             return Err(abandon(child));
