@@ -13,7 +13,7 @@ use super::{
     event::{Event, Events},
     executor::reach::{self, Way},
     inventory::{Inventory, load_vars},
-    playbook::{Catalog, Item, Loader, Play, Playbook, role::layer},
+    playbook::{Catalog, Item, Loader, Play, Playbook, custom::Library, role::layer},
     settings::{Gather, Settings},
     source::{Diagnostic, Diagnostics, Node, Severity, Shape},
     state::Run,
@@ -121,6 +121,7 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
         catalog: Arc::new(Everything),
         roles_path: settings.roles_path.clone(),
         collections_path: settings.collections_path.clone(),
+        library: Library::new(settings.library.clone(), settings.collections_path.clone()),
         scope: Scope::default().over((*extra_vars).clone()),
         extra_vars: extra_vars.clone(),
     };

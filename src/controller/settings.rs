@@ -70,6 +70,10 @@ pub struct Settings {
     pub roles_path: Vec<PathBuf>,
     /// Folders with `ansible_collections`.
     pub collections_path: Vec<PathBuf>,
+    /// Modules that tell facts at the start of a play, where it is not `setup` alone.
+    pub facts_modules: Vec<String>,
+    /// Folders with modules of the user's.
+    pub library: Vec<PathBuf>,
     /// Vault passwords.
     pub keyring: Keyring,
     /// Gather facts at the start of plays that do not say otherwise.

@@ -148,7 +148,7 @@ fn stopped(stop: Stop) -> Outcome {
 /// What is said of options that a module does not take.
 fn unsupported(entry: &Entry, options: &Map) -> Option<String> {
     let spec = (entry.spec)();
-    let known = |name: &str| spec.iter().any(|option| option.name == name || option.aliases.contains(&name));
+    let known = |name: &str| spec.iter().any(|option| option.is_called(name));
     let mut unknown: Vec<&str> = options.keys().map(String::as_str).filter(|name| !known(name)).collect();
     unknown.sort_unstable();
     let message = format!("Unsupported parameters for ({}) module: {}", entry.name, unknown.join(", "));
@@ -183,6 +183,13 @@ fn expand(entry: &Entry, options: &Map, system: &dyn System, call: &Call) -> Map
                 _ => {}
             }
         }
+    }
+    let unsafe_writes = "unsafe_writes";
+    if (entry.spec)().iter().any(|option| option.name == unsafe_writes)
+        && !expanded.contains_key(unsafe_writes)
+        && let Some(word) = variable("ANSIBLE_UNSAFE_WRITES").filter(|word| !word.is_empty())
+    {
+        expanded.insert(unsafe_writes.to_owned(), word.into());
     }
     expanded
 }

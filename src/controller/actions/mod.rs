@@ -57,6 +57,7 @@ catalog! {
     assert: "assert";
     async_status: "async_status";
     copy: "copy", single;
+    deb822_repository: "deb822_repository", single;
     debug: "debug";
     fail: "fail";
     fetch: "fetch";

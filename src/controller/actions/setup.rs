@@ -1,8 +1,11 @@
 //! `setup` and `gather_facts`: asks a host for its facts and keeps them.
 
 use crate::{
-    controller::executor::{Done, Turn},
-    protocol::{Json, Verdict},
+    controller::{
+        executor::{Done, Turn},
+        template,
+    },
+    protocol::{Json, Map, Outcome, Verdict},
     remote::{OptionSpec, modules},
 };
 
@@ -32,7 +35,12 @@ pub async fn run(turn: &Turn) -> Done {
         Ok(options) => options,
         Err(error) => return Done::failed(error.message),
     };
-    let outcome = turn.module("setup", options, &[]).await;
+    let modules = modules_asked(turn);
+    let outcome = if modules.iter().all(|name| is_setup(name)) {
+        turn.module("setup", options, &[]).await
+    } else {
+        together(turn, &modules, &options).await
+    };
     if !matches!(outcome.verdict, Verdict::Failed(_))
         && let Some(Json::Object(facts)) = outcome.result.get("ansible_facts")
     {
@@ -40,4 +48,82 @@ pub async fn run(turn: &Turn) -> Done {
         turn.run.with_host(&turn.host, |state| state.fresh_facts = true);
     }
     outcome.into()
+}
+
+/// Which modules tell facts here: `ansible_facts_modules`, `facts_modules` of the settings, else `setup` alone.
+fn modules_asked(turn: &Turn) -> Vec<String> {
+    let gathers = turn.task.module == "gather_facts" || turn.info.name == "Gathering Facts";
+    if !gathers {
+        return Vec::new();
+    }
+    let variable = turn.context.get_attr("ansible_facts_modules").ok();
+    let variable = variable.and_then(|value| template::resolve(&value).ok()).filter(|value| !value.is_undefined());
+    match variable {
+        Some(value) => match value.as_str() {
+            Some(text) => text.split(',').map(|name| name.trim().to_owned()).collect(),
+            None => value.try_iter().map(|names| names.map(|name| name.to_string()).collect()).unwrap_or_default(),
+        },
+        None => turn.run.settings.facts_modules.clone(),
+    }
+}
+
+fn is_setup(name: &str) -> bool {
+    matches!(modules::short_name(name), "smart" | "setup")
+}
+
+/// Asks several modules and puts what they tell together.
+async fn together(turn: &Turn, names: &[String], options: &Map) -> Outcome {
+    let mut facts = Map::new();
+    for name in names {
+        let outcome = match turn.own_module(name) {
+            _ if is_setup(name) => turn.module("setup", options.clone(), &[]).await,
+            Some(path) => match turn.custom(&path, None).await {
+                Ok(done) => done.outcome,
+                Err(_) => return Outcome::failed(format!("{name} could not be carried out")),
+            },
+            None if modules::find(name).is_some() => turn.module(modules::short_name(name), Map::new(), &[]).await,
+            None => return Outcome::failed(format!("The module {name} was not found in configured module paths.")),
+        };
+        if let Verdict::Failed(failure) = &outcome.verdict {
+            let message = format!("The following modules failed to execute: {name}. {}", failure.message);
+            return Outcome::failed(message);
+        }
+        if let Some(Json::Object(told)) = outcome.result.get("ansible_facts") {
+            merge(&mut facts, told);
+        }
+    }
+    let mut outcome = Outcome::new(Verdict::Unchanged);
+    outcome.result.insert("ansible_facts".to_owned(), Json::Object(facts));
+    outcome
+}
+
+/// What comes later wins; mappings are merged, and lists get what they do not hold yet.
+fn merge(facts: &mut Map, told: &Map) {
+    for (name, value) in told {
+        match (facts.get_mut(name), value) {
+            (Some(Json::Object(before)), Json::Object(after)) => merge(before, after),
+            (Some(Json::Array(before)), Json::Array(after)) => {
+                before.retain(|item| !after.contains(item));
+                before.extend(after.iter().cloned());
+            }
+            _ => {
+                facts.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn facts_of_several_modules_are_merged_and_the_last_word_counts() {
+        let map = |value: Json| value.as_object().cloned().unwrap_or_default();
+        let mut facts = map(json!({"a": 1, "d": {"x": 1, "y": 1}, "l": ["one", "three", "five"]}));
+        merge(&mut facts, &map(json!({"a": 2, "d": {"y": 2}, "l": ["one", "two"]})));
+        assert_eq!(Json::Object(facts), json!({"a": 2, "d": {"x": 1, "y": 2}, "l": ["three", "five", "one", "two"]}));
+    }
 }

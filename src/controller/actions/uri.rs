@@ -223,8 +223,13 @@ async fn ask(uri: &Uri, client: &Client<'_>, headers: HeaderMap, body: Vec<u8>) 
     let wanted = wanted.join(", ");
     match asked {
         Err(error) => {
+            // An answer that breaks off is Ansible's other way to fail.
+            let message = match &error {
+                HttpError::Broken(reason) => format!("HTTP Error while fetching {}: {reason}", uri.url),
+                error => format!("Status code was -1 and not [{wanted}]: Request failed: {error}"),
+            };
             let failure = Failure {
-                message: format!("Status code was -1 and not [{wanted}]: Request failed: {error}"),
+                message,
                 hint: error.hint(),
             };
             let result = Map::from_iter([

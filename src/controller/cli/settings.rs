@@ -25,6 +25,9 @@ const HOSTS: &str = "/etc/ansible/hosts";
 /// Where roles are looked for besides the playbook's own folder.
 const ROLES: [&str; 3] = ["~/.ansible/roles", "/usr/share/ansible/roles", "/etc/ansible/roles"];
 
+/// Folders with modules of the user's, unless settings say otherwise.
+const LIBRARY: &[&str] = &["~/.ansible/plugins/modules", "/usr/share/ansible/plugins/modules"];
+
 /// Where collections are looked for besides the playbook's own folder.
 const COLLECTIONS: [&str; 2] = ["~/.ansible/collections", "/usr/share/ansible/collections"];
 
@@ -146,6 +149,13 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
             || COLLECTIONS.iter().map(|path| PathBuf::from(expand_home(path))).collect(),
             |setting| setting.paths(':'),
         ),
+        library: get(&["ANSIBLE_LIBRARY"], "defaults", "library").map_or_else(
+            || LIBRARY.iter().map(|path| PathBuf::from(expand_home(path))).collect(),
+            |setting| setting.paths(':'),
+        ),
+        facts_modules: get(&["ANSIBLE_FACTS_MODULES"], "defaults", "facts_modules")
+            .map(|setting| setting.words(',').map(str::to_owned).collect())
+            .unwrap_or_default(),
         gather: checked.gather(get(&["ANSIBLE_GATHERING"], "defaults", "gathering")),
         ..Settings::default()
     }

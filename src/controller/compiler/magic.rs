@@ -21,6 +21,9 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).map_or_else(|_| path.display().to_string(), |path| path.display().to_string())
 }
 
+/// The version of Ansible whose behaviour is followed: playbooks and modules compare with it.
+pub const VERSION: &str = "2.19.14";
+
 /// What a host knows of itself.
 pub(super) fn of_host(run: &Arc<Run>, host: &str, group_names: Vec<String>) -> Layer {
     let mut layer = Layer::new();
@@ -63,13 +66,12 @@ pub(super) fn of_run(run: &Arc<Run>) -> Layer {
     }
     let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     set(&mut layer, "playbook_dir", absolute(&folder));
-    // The version whose behaviour is followed: playbooks compare with it.
     let version = [
-        ("full", Value::from("2.19.14")),
+        ("full", Value::from(VERSION)),
         ("major", 2.into()),
         ("minor", 19.into()),
         ("revision", 14.into()),
-        ("string", Value::from("2.19.14")),
+        ("string", Value::from(VERSION)),
     ];
     set(&mut layer, "ansible_playbook_python", python());
     set(&mut layer, "ansible_version", Value::from_pairs(version));

@@ -129,6 +129,7 @@ fn implicit(play: &Play, module: &str, name: Option<&str>, free_form: Option<&st
         module: module.to_owned(),
         written: module.to_owned(),
         module_span: play.span.clone(),
+        custom: None,
         arguments,
         levels,
         each: None,

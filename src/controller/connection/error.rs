@@ -44,6 +44,14 @@ pub enum ConnectError {
         /// What was being done.
         doing: &'static str,
     },
+    /// Neither the password question nor the other user's shell came in time.
+    #[error("Timed out waiting for become success or become password prompt ({seconds} s); the host said: {said}")]
+    Become {
+        /// The limit.
+        seconds: u64,
+        /// What came instead.
+        said: String,
+    },
     /// Something answers, but not as an SSH server we can talk to.
     #[error("{alias}: {host} port {port} does not complete an SSH handshake: {reason}")]
     Handshake {
@@ -251,6 +259,7 @@ impl ConnectError {
             Self::HostCertificate { .. } => {
                 "have the certificate issued anew for this name, or remove the @cert-authority line".into()
             }
+            Self::Become { .. } => "does the program ask in words of its own? become_exe, become_flags and ansible_su_prompt_l10n say how".into(),
             Self::Config { .. } => return None,
             Self::Key { .. } => "check the file with `ssh-keygen -y -f`; for an encrypted key load it with ssh-add".into(),
             Self::Jump { source, .. } => return source.hint(),

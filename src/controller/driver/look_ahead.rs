@@ -54,7 +54,9 @@ const TELLING: &[&str] = &["getent", "hostname", "mount_facts", "package_facts",
 
 /// Whether a task makes one call to its host and nothing follows that.
 fn is_single(task: &Task) -> bool {
-    actions::find(&task.module).is_none_or(|action| action.single) && task.asynchronous.is_none()
+    task.custom.is_none()
+        && actions::find(&task.module).is_none_or(|action| action.single)
+        && task.asynchronous.is_none()
 }
 
 /// Whether a task is over as soon as it is begun, so that nothing is gained by overtaking it.
@@ -79,6 +81,7 @@ pub(super) fn may_overtake(task: &Task, in_step: bool) -> bool {
     let known = INNER.contains(&module)
         || actions::find(module).map_or_else(|| crate::remote::modules::find(module).is_some(), |action| action.single);
     known
+        && task.custom.is_none()
         && !task.handler
         && task.each.is_none()
         && task.until.is_none()
@@ -92,7 +95,7 @@ pub(super) fn may_overtake(task: &Task, in_step: bool) -> bool {
 pub(super) fn sets(task: &Task) -> Option<Vec<Arc<str>>> {
     let mut names = Vec::new();
     let plain = |text: &str| (!template::is_template(text)).then(|| Arc::from(text));
-    if TELLING.contains(&task.module.as_str()) || template::is_template(&task.module) {
+    if TELLING.contains(&task.module.as_str()) || task.custom.is_some() || template::is_template(&task.module) {
         return None;
     }
     if actions::find(&task.module).is_some_and(|action| action.name == "setup") {

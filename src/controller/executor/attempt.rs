@@ -28,7 +28,7 @@ pub(super) enum Tried {
 }
 
 /// Why an attempt did not come to its action's end.
-pub(super) enum Stopped {
+pub(in crate::controller) enum Stopped {
     Template(TemplateError),
     Unreachable(Failure),
 }

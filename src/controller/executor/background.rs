@@ -12,7 +12,7 @@ use crate::{
         source::Node,
         template::{self, TemplateError},
     },
-    protocol::{Background, Call, Json, Map, Outcome, Verdict},
+    protocol::{Background, Blob, Call, Json, Map, Outcome, Verdict},
 };
 
 /// Seconds between looks at a task that does not say how many.
@@ -45,7 +45,7 @@ pub(super) enum Manner {
 
 /// What `async` and `poll` say, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(in crate::controller) struct Asked {
     limit: i64,
     poll: i64,
 }
@@ -116,11 +116,15 @@ impl Turn {
         &self,
         module: &str,
         options: Map,
+        blobs: &[Blob],
         asked: Asked,
     ) -> Result<Called, TemplateError> {
         let folder = folder(self)?;
         let background = Background { seconds: u64::try_from(asked.limit).unwrap_or(0), folder: folder.clone() };
-        let started = self.send(Call { background: Some(background), ..self.call_of(module, options) }).await;
+        // Nobody can be asked for content once the job is on its own.
+        let inline = blobs.to_vec();
+        let call = Call { background: Some(background), inline, ..self.call_of(module, options) };
+        let started = self.send(call).await;
         let Called::Outcome(started) = started else { return Ok(started) };
         let id = started.result.get("ansible_job_id").and_then(Json::as_str).map(str::to_owned);
         let (Some(id), true) = (id, asked.poll > 0 && asked.limit > 0) else { return Ok(Called::Outcome(started)) };

@@ -1,7 +1,8 @@
 //! One step on one host, from its variables to its verdict.
 
-mod attempt;
+pub(in crate::controller) mod attempt;
 pub mod background;
+mod custom;
 mod delegation;
 mod environment;
 pub mod foresight;

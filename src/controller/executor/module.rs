@@ -1,5 +1,7 @@
 //! Carries a module out on a host: over its helper, or through plain `sh` where no helper runs.
 
+use minijinja::Value;
+
 use super::{
     reach::{Lost, lost},
     turn::Turn,
@@ -8,12 +10,17 @@ use crate::{
     controller::{
         connection::helper::{Progress, SessionError},
         source::{Node, Shape},
+        template,
     },
     protocol::{Blob, Call, Failure, Map, Outcome, Verdict, call::Kept},
 };
 
 /// Blobs up to this size travel in the frame of their call: one round trip, whatever they replace.
 const INLINE_BYTES_MAX: u64 = 64 << 10;
+
+/// Modules that start the Python of a host, and the variable that names it.
+const INTERPRETED: &[&str] = &["pip"];
+const INTERPRETER: &str = "ansible_python_interpreter";
 
 /// How a module ended, or that the host is gone.
 pub enum Called {
@@ -43,7 +50,14 @@ impl Turn {
     }
 
     /// A module with these options as a call that carries no content.
-    pub(super) fn call_of(&self, module: &str, options: Map) -> Call {
+    pub(super) fn call_of(&self, module: &str, mut options: Map) -> Call {
+        if INTERPRETED.contains(&module)
+            && let Ok(python) = self.context.get_attr(INTERPRETER)
+            && let Some(path) = template::resolve(&python).ok().as_ref().and_then(Value::as_str)
+            && path.starts_with('/')
+        {
+            options.insert("_python".to_owned(), path.into());
+        }
         Call {
             id: 0,
             module: module.to_owned(),

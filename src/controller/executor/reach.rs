@@ -138,13 +138,28 @@ impl Way {
         let escalation = if wanted && !already {
             let password = text(&["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"])?
                 .or_else(|| settings.become_password.as_ref().map(|secret| secret.expose().clone()));
+            let method = said(&["ansible_become_method"], "become_method", settings.become_method.as_deref())?
+                .map_or_else(|| "sudo".to_owned(), |name| name.rsplit('.').next().unwrap_or(&name).to_owned());
+            let own = |word: &str| format!("ansible_{method}_{word}");
+            let patience = match kind {
+                Kind::Local => text(&["ansible_local_become_success_timeout"])?,
+                Kind::Ssh => None,
+            };
+            let prompts = match variable(&own("prompt_l10n"))? {
+                Some(value) if value.as_str().is_some() => value.to_string().split(',').map(str::to_owned).collect(),
+                Some(value) => value.try_iter()?.map(|prompt| prompt.to_string()).collect(),
+                None => Vec::new(),
+            };
             Some(Become {
-                method: said(&["ansible_become_method"], "become_method", settings.become_method.as_deref())?
-                    .map_or_else(|| "sudo".to_owned(), |name| name.rsplit('.').next().unwrap_or(&name).to_owned()),
                 user,
                 password: password.map(Secret::new),
-                flags: said(&["ansible_become_flags"], "become_flags", None)?,
-                exe: said(&["ansible_become_exe"], "become_exe", None)?,
+                flags: said(&["ansible_become_flags", &own("flags")], "become_flags", None)?,
+                exe: said(&["ansible_become_exe", &own("exe")], "become_exe", None)?,
+                chdir: text(&[&own("chdir")])?,
+                prompts,
+                // Less than a second is no time to wait.
+                patience: number(patience).map(|seconds| Duration::from_secs(seconds.max(1))),
+                method,
             })
         } else {
             None
@@ -155,7 +170,11 @@ impl Way {
     /// Names the user of a session.
     #[must_use]
     pub fn key(&self) -> String {
-        self.escalation.as_ref().map_or_else(String::new, |how| format!("{}:{}", how.method, how.user))
+        let Some(how) = &self.escalation else { return String::new() };
+        // Who becomes a user with another password or program is somebody else: it has to be shown anew that this works.
+        let password = how.password.as_ref().map(|password| password.reveal().to_string());
+        let way = serde_json::json!([how.exe, how.flags, how.chdir, how.prompts, password]).to_string();
+        format!("{}:{}:{}", how.method, how.user, crate::remote::machine::digest(way.as_bytes()))
     }
 
     /// The open connection, opened where there is none yet.

@@ -42,7 +42,7 @@ const DELAY: f64 = 5.0;
 /// Items of a loop whose calls are on their way at the same time.
 const BURST: usize = 64;
 /// What nobody sees: a task that was not carried out comes again, or its host has left.
-const NOT_RUN: &str = "not carried out";
+pub(super) const NOT_RUN: &str = "not carried out";
 
 /// A task on a host.
 pub struct Step {
@@ -307,22 +307,26 @@ impl Step {
 
     async fn act(&self, scope: &Scope, context: &Value, lane: &Arc<Lane>) -> Result<Done, Stopped> {
         let turn = self.turn(scope, context, lane).await?;
-        let module = if template::is_template(&self.task.module) {
-            let rendered = template::render_text(&self.task.module, context)?;
-            short_name(&rendered.to_string()).to_owned()
+        let (module, own) = if template::is_template(&self.task.module) {
+            let rendered = template::render_text(&self.task.module, context)?.to_string();
+            let own = turn.own_module(&rendered);
+            (short_name(&rendered).to_owned(), own)
         } else {
-            self.task.module.clone()
+            (self.task.module.clone(), self.task.custom.clone())
         };
         let asked = match background::asked(&self.task, context)? {
             Ok(asked) => asked,
             Err(message) => return Ok(Done::failed(message)),
         };
+        if let Some(path) = own {
+            return turn.custom(&path, asked).await;
+        }
         if let Some(asked) = asked {
             match background::manner(&module, actions::find(&module).is_some(), asked) {
                 Err(message) => return Ok(Done::failed(message)),
                 Ok(Manner::Foreground) => {}
                 Ok(Manner::Background) => {
-                    return match turn.in_background(&module, turn.json_options()?, asked).await? {
+                    return match turn.in_background(&module, turn.json_options()?, &[], asked).await? {
                         Called::Outcome(outcome) => Ok((*outcome).into()),
                         Called::Unreachable(failure) => Err(Stopped::Unreachable(failure)),
                         Called::NotRun => Ok(Done::failed(NOT_RUN)),
@@ -396,7 +400,7 @@ impl Step {
             check: flag("check_mode", self.run.settings.check)?,
             diff: flag("diff", self.run.settings.diff)?,
             lane: lane.clone(),
-            bare: actions::find(&self.task.module).is_none(),
+            bare: actions::find(&self.task.module).is_none() && self.task.custom.is_none(),
             stops: !self.says("ignore_errors", context),
             unreachable: std::sync::Mutex::default(),
         })
@@ -405,11 +409,13 @@ impl Step {
     /// The task's options, rendered: defaults of the module first, then `args` as a template, then what is written.
     fn options(&self, context: &Value) -> Result<IndexMap<String, Value>, TemplateError> {
         let mut options = IndexMap::new();
-        for level in self.task.levels.iter().filter_map(|level| level.module_defaults.as_ref()) {
-            let defaults = template::lazy::value(level, context)?;
-            for key in defaults.try_iter().into_iter().flatten() {
-                if short_name(&key.to_string()) == self.task.module {
-                    add(&mut options, &template::resolve(&defaults.get_item(&key)?)?)?;
+        for module in keyword::defaulted(&self.task.module, context)? {
+            for level in self.task.levels.iter().filter_map(|level| level.module_defaults.as_ref()) {
+                let defaults = template::lazy::value(level, context)?;
+                for key in defaults.try_iter().into_iter().flatten() {
+                    if short_name(&key.to_string()) == module {
+                        add(&mut options, &template::resolve(&defaults.get_item(&key)?)?)?;
+                    }
                 }
             }
         }

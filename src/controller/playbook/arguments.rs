@@ -29,6 +29,9 @@ const FREE_FORM: &[&str] = &[
     "win_shell",
 ];
 
+/// Modules whose words are a command, which keeps the ends of its lines.
+const COMMANDS: &[&str] = &["command", "shell", "raw", "script", "win_command", "win_shell"];
+
 impl Arguments {
     /// Reads what stands behind a module's name, and `args`.
     ///
@@ -94,10 +97,11 @@ impl Arguments {
             return Ok(());
         }
         if free {
-            self.free_form = Some(node(if self.options.is_empty() { text.value.trim() } else { "" }));
-            if !self.options.is_empty() {
-                self.free_form = Some(node(&rest.concat_words(&text.value)));
+            let mut line = rest.concat_words(&text.value);
+            if COMMANDS.contains(&module) {
+                line.push_str(&text.value[text.value.trim_end_matches('\n').len()..]);
             }
+            self.free_form = Some(node(&line));
             return Ok(());
         }
         if whole_template && self.options.is_empty() {
@@ -131,12 +135,17 @@ trait Words {
 }
 
 impl Words for Vec<&str> {
-    /// The words as they stand in the source, with what separates them.
+    /// The words as they stand in the source, with what separates them; a backslash at the end of a line joins two lines.
     fn concat_words(&self, source: &str) -> String {
         let mut out = String::new();
         let mut end = None;
         for word in self {
             let start = word.as_ptr() as usize - source.as_ptr() as usize;
+            if *word == "\\" && source[start + 1..].starts_with('\n') {
+                out.push_str(if end.is_some() { " " } else { "" });
+                end = None;
+                continue;
+            }
             if let Some(end) = end {
                 let between = &source[end..start];
                 out.push_str(if between.trim().is_empty() { between } else { " " });
@@ -295,6 +304,15 @@ mod tests {
     fn escapes_in_quoted_words_are_taken_and_others_stay() {
         let arguments = read("copy", r#"content="a\nb\"\d" dest=/x"#);
         assert_eq!(arguments.get("content").and_then(Node::as_str), Some("a\nb\"\\d"));
+    }
+
+    #[test]
+    fn a_command_of_several_lines_keeps_them_unless_they_are_joined() {
+        let line =
+            |text: &str| read("shell", text).free_form.and_then(|node| node.as_str().map(str::to_owned)).unwrap();
+        assert_eq!(line("echo a \\\n\"b\nc\" \\\n| cat\necho d\n"), "echo a \"b\nc\" | cat\necho d\n");
+        assert_eq!(line("creates=/tmp/x\necho  a\n"), "echo  a\n");
+        assert_eq!(line("echo a\\\nb"), "echo a\\\nb");
     }
 
     #[test]

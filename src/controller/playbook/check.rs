@@ -19,7 +19,7 @@ pub fn task(task: &Task, catalog: &dyn Catalog, tolerated: bool, diagnostics: &m
         templates(value, diagnostics);
     }
     task.arguments.free_form.iter().for_each(|text| templates(text, diagnostics));
-    if engine::is_template(&task.module) {
+    if engine::is_template(&task.module) || task.custom.is_some() {
         return;
     }
     let Some(spec) = catalog.options(&task.module) else {

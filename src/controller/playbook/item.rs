@@ -42,6 +42,8 @@ pub struct Task {
     pub written: String,
     /// Where the module stands.
     pub module_span: Span,
+    /// The module of the user's that it names; without one it is built in.
+    pub custom: Option<std::path::PathBuf>,
     /// Its options.
     pub arguments: Arguments,
     /// What is said at all levels around it, outermost (the play) first, its own last.

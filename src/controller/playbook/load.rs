@@ -45,6 +45,8 @@ pub struct Loader {
     pub roles_path: Vec<PathBuf>,
     /// Folders with `ansible_collections`, besides `collections` beside the playbook.
     pub collections_path: Vec<PathBuf>,
+    /// Modules of the user's.
+    pub library: super::custom::Library,
     /// Variables that file names of static imports may use.
     pub scope: Scope,
     /// `-e`, the strongest of them.

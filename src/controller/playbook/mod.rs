@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod check;
+pub mod custom;
 pub mod item;
 pub mod keywords;
 pub mod load;

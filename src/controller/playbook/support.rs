@@ -34,8 +34,8 @@ const MODULES: &[(&str, &str)] = &[
     ("dnf", "use package, which drives dnf where it is the host's package manager"),
     ("dnf5", "use package, which drives dnf where it is the host's package manager"),
     ("import_playbook", "it stands in the list of plays, not in a list of tasks"),
+    ("reboot", "use command with `systemctl reboot`, `async: 1` and `poll: 0`, then wait_for_connection"),
     ("rpm_key", "use command with `rpm --import`"),
-    ("sysvinit", "use service, which works through init scripts where systemd does not run"),
     ("yum", "use package, which drives the host's package manager"),
     ("yum_repository", "use template or copy into /etc/yum.repos.d"),
 ];

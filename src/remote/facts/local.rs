@@ -56,10 +56,25 @@ fn ini(text: &str) -> Option<Json> {
             continue;
         }
         let at = line.find(['=', ':'])?;
-        let (key, value) = (line[..at].trim().to_lowercase(), line[at + 1..].trim());
+        let (key, value) = (line[..at].trim().to_lowercase(), percent(line[at + 1..].trim())?);
         sections.get_mut(section.as_ref()?)?.as_object_mut()?.insert(key, value.into());
     }
     section.map(|_| Json::Object(sections))
+}
+
+/// A value without its doubled percent signs; one that stands alone makes the file a bad one, as Python's reader has it.
+fn percent(value: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = value;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..=at]);
+        rest = match rest[at + 1..].chars().next() {
+            Some('%') => &rest[at + 2..],
+            Some('(') => &rest[at + 1..],
+            _ => return None,
+        };
+    }
+    Some(out + rest)
 }
 
 #[cfg(test)]
@@ -70,5 +85,7 @@ mod tests {
     fn ini_needs_sections() {
         assert_eq!(ini("[a]\nKey = v=1\n").unwrap(), serde_json::json!({"a": {"key": "v=1"}}));
         assert_eq!(ini("key = 1\n"), None);
+        assert_eq!(ini("[a]\nb = 5%% %(c)s\n").unwrap(), serde_json::json!({"a": {"b": "5% %(c)s"}}));
+        assert_eq!(ini("[a]\nb = 5 % of\n"), None);
     }
 }

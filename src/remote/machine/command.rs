@@ -2,8 +2,14 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
-    path::Path,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{
+            fs::PermissionsExt,
+            process::{CommandExt, ExitStatusExt},
+        },
+    },
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
     time::{Duration, Instant},
@@ -20,11 +26,17 @@ use crate::protocol::Run;
 /// How long output may still come after the command itself has ended: a daemon it started may hold the pipe for ever.
 pub(super) const GRACE: Duration = Duration::from_millis(100);
 
+/// Times that [`GRACE`] has to pass without output once a command has ended.
+const QUIET_ROUNDS: u32 = 3;
+
 /// How long a command may take to end itself once it is asked to, before it is killed.
 const TERM_GRACE: Duration = Duration::from_secs(2);
 
 /// How often a command that has closed its output is looked at.
 const TICK: Duration = Duration::from_millis(5);
+
+/// Where programs of the system are, whatever search path a task names.
+const SYSTEM_PATH: &[&str] = &["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 enum Piece {
     Out(Vec<u8>),
@@ -45,7 +57,8 @@ pub(super) fn run(
     }
     let (program, arguments) =
         command.argv.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
-    let mut child = Command::new(program);
+    let own = command.environment.get("PATH").and_then(|path| beyond(program, path));
+    let mut child = Command::new(own.as_deref().unwrap_or(Path::new(program)));
     child.args(arguments).env("PATH", path).envs(&command.environment);
     if let Some(directory) = &command.directory {
         child.current_dir(directory);
@@ -62,6 +75,9 @@ pub(super) fn run(
     let mut child = spawned?;
 
     let (pieces, received) = mpsc::channel();
+    let (out, error) = (child.stdout.as_ref().map(AsFd::as_fd), child.stderr.as_ref().map(AsFd::as_fd));
+    let pipes: Vec<OwnedFd> =
+        [out, error].into_iter().flatten().filter_map(|pipe| pipe.try_clone_to_owned().ok()).collect();
     if let (Some(mut pipe), Some(input)) = (child.stdin.take(), command.stdin.clone()) {
         // A command that does not read its input is no error.
         std::thread::spawn(move || drop(pipe.write_all(input.as_bytes())));
@@ -72,7 +88,19 @@ pub(super) fn run(
     if let Some(pipe) = child.stderr.take() {
         forward(pipe, pieces, Piece::Error);
     }
-    collect(command, &mut child, &received, abandoned, line)
+    collect(command, &mut child, &received, &pipes, abandoned, line)
+}
+
+/// Where a program is that the search path of a task does not lead to: a task may have written it wrongly, and modules still need theirs.
+fn beyond(program: &str, path: &str) -> Option<PathBuf> {
+    let is_there = |folder: &str| {
+        let path = Path::new(folder).join(program);
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0).then_some(path)
+    };
+    if program.contains('/') || path.split(':').any(|folder| is_there(folder).is_some()) {
+        return None;
+    }
+    SYSTEM_PATH.iter().find_map(|folder| is_there(folder))
 }
 
 fn forward(mut pipe: impl Read + Send + 'static, pieces: mpsc::Sender<Piece>, wrap: fn(Vec<u8>) -> Piece) {
@@ -90,10 +118,16 @@ fn forward(mut pipe: impl Read + Send + 'static, pieces: mpsc::Sender<Piece>, wr
     });
 }
 
+/// Whether something that was written has not been read yet.
+fn is_unread(pipes: &[OwnedFd]) -> bool {
+    pipes.iter().any(|pipe| rustix::io::ioctl_fionread(pipe).is_ok_and(|count| count > 0))
+}
+
 fn collect(
     command: &Run,
     child: &mut Child,
     received: &mpsc::Receiver<Piece>,
+    pipes: &[OwnedFd],
     abandoned: &dyn Fn() -> bool,
     line: &mut dyn FnMut(&str),
 ) -> io::Result<Output> {
@@ -102,6 +136,7 @@ fn collect(
     let mut open = 2;
     let mut shown = 0;
     let mut timed_out = false;
+    let mut quiet = 0;
     while open > 0 {
         match received.recv_timeout(GRACE) {
             Ok(Piece::Out(bytes)) => {
@@ -113,8 +148,9 @@ fn collect(
             Ok(Piece::Error(bytes)) => error.extend_from_slice(&bytes),
             Ok(Piece::End) => open -= 1,
             Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            Err(mpsc::RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => break,
-            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            // What it wrote last may still be on its way on a busy machine; a daemon that holds the pipe sends nothing.
+            Err(mpsc::RecvTimeoutError::Timeout) if quiet >= QUIET_ROUNDS && !is_unread(pipes) => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => quiet += u32::from(child.try_wait()?.is_some()),
         }
         if abandoned() {
             return Err(abandon(child));

@@ -117,6 +117,11 @@ impl Module for Cron {
             plan.push(write(copy, before, Some(0o600)));
         }
         if let Some(file) = file {
+            // A file without a job left in it has no purpose.
+            if self.state == State::Absent && !self.env && after.trim().is_empty() {
+                plan.push(Change::Remove { path: file });
+                return Ok(plan);
+            }
             let mode = before.is_none().then_some(0o644);
             plan.push(write(file, &after, mode));
         } else {
@@ -141,6 +146,9 @@ impl Cron {
         }
         if !self.env && (self.insertafter.is_some() || self.insertbefore.is_some()) {
             return Err(Stop::failed("insertafter and insertbefore parameters are valid only with env=yes"));
+        }
+        if self.cron_file.as_deref().is_some_and(|file| Path::new("/etc/cron.d").join(file) == Path::new("/etc/crontab")) {
+            return Err(Stop::failed("Will not manage /etc/crontab via cron_file, see documentation."));
         }
         if self.name.contains('\n') || self.job.as_ref().is_some_and(|job| job.trim_end().contains(['\n', '\r'])) {
             return Err(Stop::failed("name and job must be one line each"));
@@ -258,5 +266,14 @@ mod tests {
         assert_eq!(trial.apply("cron", job).verdict, Verdict::Unchanged);
         trial.apply("cron", json!({"name": "j", "cron_file": "rates", "state": "absent"}));
         assert_eq!(trial.host.text("/etc/cron.d/rates").unwrap(), "A=\"b c\"\n");
+    }
+
+    #[test]
+    fn a_file_goes_with_its_last_job_and_the_systems_own_is_left_alone() {
+        let mut trial = Trial::new(Fake::new().file("/etc/cron.d/last", "#Ansible: j\n* * * * * root x\n\n  \n"));
+        trial.apply("cron", json!({"name": "j", "cron_file": "last", "state": "absent"}));
+        assert_eq!(trial.host.text("/etc/cron.d/last"), None);
+        let refused = trial.apply("cron", json!({"name": "j", "job": "x", "cron_file": "/etc/crontab"}));
+        assert!(matches!(refused.verdict, Verdict::Failed(failure) if failure.message.contains("Will not manage")));
     }
 }

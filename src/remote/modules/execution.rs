@@ -75,7 +75,11 @@ impl Conditions {
         Ok(plan)
     }
 
-    fn needless(&self, probe: &Probe<'_>) -> Found<Option<(&Path, &'static str)>> {
+    /// The path that makes running needless, and why.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn needless(&self, probe: &Probe<'_>) -> Found<Option<(&Path, &'static str)>> {
         if let Some(path) = &self.creates
             && self.exists(probe, path)?
         {

@@ -47,6 +47,11 @@ impl Module for Group {
         if self.non_unique && self.gid.is_none() {
             return Err(Stop::failed("non_unique needs a gid"));
         }
+        for (name, value) in [("gid_min", self.gid_min), ("gid_max", self.gid_max)] {
+            if self.local && value.is_some() {
+                return Err(Stop::failed(format!("parameters are mutually exclusive: {name}|local")));
+            }
+        }
         let mut plan = Plan::new();
         plan.set("name", self.name.as_str());
         plan.set("state", self.state.word());

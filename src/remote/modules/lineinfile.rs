@@ -91,10 +91,13 @@ impl LineInFile {
             return Err(Stop::failed("regexp is required with backrefs=true"));
         }
         let Some(line) = &self.line else { return Err(Stop::failed("line is required with state=present")) };
-        for (name, text) in [("regular expression", &self.regexp), ("search string", &self.search_string)] {
+        const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
+        for (name, text, advice) in
+            [("regular expression", &self.regexp, FRONT), ("search string", &self.search_string, "")]
+        {
             if text.as_deref() == Some("") {
                 plan.warnings.push(format!(
-                    "The {name} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending."
+                    "The {name} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending.{advice}"
                 ));
             }
         }

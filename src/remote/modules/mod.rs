@@ -33,6 +33,7 @@ macro_rules! catalog {
 
 catalog! {
     apt: Entry::of::<apt::Apt>("apt");
+    apt_repository: Entry::of::<apt_repository::AptRepository>("apt_repository");
     assemble: Entry::of::<assemble::Assemble>("assemble");
     async_status: Entry::of::<async_status::AsyncStatus>("async_status");
     authorized_key: Entry::of::<authorized_key::AuthorizedKey>("authorized_key");
@@ -40,6 +41,8 @@ catalog! {
     command: Entry::of::<command::Command>("command").portable();
     copy: Entry::of::<copy::Copy>("copy").portable();
     cron: Entry::of::<cron::Cron>("cron");
+    custom: Entry::of::<custom::Custom>("custom").unchecked();
+    deb822_repository: Entry::of::<deb822_repository::Deb822Repository>("deb822_repository");
     debconf: Entry::of::<debconf::Debconf>("debconf");
     docker_container: Entry::of::<docker_container::DockerContainer>("docker_container");
     docker_container_exec: Entry::of::<docker_container_exec::DockerContainerExec>("docker_container_exec").unchecked();
@@ -65,8 +68,10 @@ catalog! {
     group: Entry::of::<group::Group>("group");
     hostname: Entry::of::<hostname::Hostname>("hostname");
     iptables: Entry::of::<iptables::Iptables>("iptables");
+    known_hosts: Entry::of::<known_hosts::KnownHosts>("known_hosts");
     lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
     mount: Entry::of::<mount::Mount>("mount");
+    mount_facts: Entry::of::<mount_facts::MountFacts>("mount_facts");
     package: Entry::of::<package::Package>("package");
     package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
     ping: Entry::of::<ping::Ping>("ping").portable();
@@ -74,12 +79,13 @@ catalog! {
     raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
     replace: Entry::of::<replace::Replace>("replace");
     script: Entry::of::<script::Script>("script").portable();
-    service: Entry::of::<service::Service>("service").portable();
+    service: Entry::of::<service::Service>("service").portable(), Entry::of::<service::Service>("sysvinit").portable();
     service_facts: Entry::of::<service_facts::ServiceFacts>("service_facts");
     setup: Entry::of::<setup::Setup>("setup"), Entry::of::<setup::Setup>("gather_facts");
     shell: Entry::of::<shell::Shell>("shell").portable();
     slurp: Entry::of::<slurp::Slurp>("slurp");
     stat: Entry::of::<stat::StatFile>("stat").portable();
+    subversion: Entry::of::<subversion::Subversion>("subversion");
     sysctl: Entry::of::<sysctl::Sysctl>("sysctl");
     systemd: Entry::of::<systemd::Systemd>("systemd"), Entry::of::<systemd::Systemd>("systemd_service");
     tempfile: Entry::of::<tempfile::TempFile>("tempfile");

@@ -53,6 +53,8 @@ options! {
         umask: Option<String>,
         /// Install where the host's packages are managed by somebody else.
         break_system_packages: bool = false,
+        /// The Python that the host's variables name, put here by the controller.
+        interpreter: Option<String> [_python],
     }
 }
 
@@ -207,6 +209,12 @@ impl Pip {
         }
         if let Some(executable) = &self.executable {
             return Ok(vec![executable.clone()]);
+        }
+        if let Some(python) = &self.interpreter
+            && probe.program(python)?.is_some()
+            && probe.query(&[python, "-m", "pip", "--version"]).is_ok_and(|output| output.success())
+        {
+            return Ok(vec![python.clone(), "-m".to_owned(), "pip".to_owned()]);
         }
         for name in ["pip3", "pip"] {
             if probe.program(name)?.is_some() {

@@ -54,6 +54,10 @@ impl Module for Script {
         ];
         let mut plan = self.conditions.plan(probe, Json::from(arguments), changes)?;
         if plan.changes.is_empty() && plan.skipped.is_none() {
+            if let Some((path, why)) = self.conditions.needless(probe)? {
+                let option = if why == "exists" { "creates" } else { "removes" };
+                plan.set("msg", format!("{} {why}, matching {option} option", path.display()));
+            }
             plan.skipped = plan.result.get("msg").and_then(Json::as_str).map(str::to_owned);
         }
         Ok(plan)

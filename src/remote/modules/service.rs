@@ -47,6 +47,10 @@ options! {
         daemon_reload: bool = false,
         /// Accepted for Ansible's sake; what starts services is found out.
         r#use: String = "auto",
+        /// Runlevels to enable it in; accepted for `sysvinit`, whose scripts name theirs themselves.
+        runlevels: Vec<String>,
+        /// Accepted for `sysvinit`: what is started outlives the helper.
+        daemonize: bool = false,
     }
 }
 

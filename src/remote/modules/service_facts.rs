@@ -46,6 +46,9 @@ impl Module for ServiceFacts {
     }
 }
 
+/// Words of systemd for a service that something is wrong with.
+const BAD: &[&str] = &["not-found", "masked", "failed"];
+
 fn read_systemd(probe: &Probe<'_>, services: &mut Map) -> Found<()> {
     let flags = ["--no-pager", "--no-legend", "--type", "service", "--all", "--plain"];
     let mut files = vec!["systemctl", "list-unit-files"];
@@ -53,7 +56,9 @@ fn read_systemd(probe: &Probe<'_>, services: &mut Map) -> Found<()> {
     for line in probe.query(&files)?.stdout.lines() {
         let mut words = line.split_whitespace();
         if let (Some(name), Some(status)) = (words.next(), words.next()) {
-            let value = json!({"name": name, "state": "stopped", "status": status, "source": "systemd"});
+            // What is not loaded does not run; a template is no service by itself.
+            let state = if name.contains("@.") { "unknown" } else { "inactive" };
+            let value = json!({"name": name, "state": state, "status": status, "source": "systemd"});
             services.insert(name.to_owned(), value);
         }
     }
@@ -62,13 +67,10 @@ fn read_systemd(probe: &Probe<'_>, services: &mut Map) -> Found<()> {
     for line in probe.query(&units)?.stdout.lines() {
         let words: Vec<&str> = line.trim_start_matches(['●', '*', ' ']).split_whitespace().collect();
         let [name, load, active, sub, ..] = words.as_slice() else { continue };
-        let state = match (*active, *sub) {
-            ("active", "running") => "running",
-            ("failed", _) => "failed",
-            ("active", _) => "active",
-            _ => "stopped",
-        };
-        let status = services.get(*name).map_or_else(|| json!(load), |known| known["status"].clone());
+        let state = if *sub == "running" { "running" } else { "stopped" };
+        let bad = [load, active, sub].into_iter().find(|word| BAD.contains(word));
+        let file = || services.get(*name).map_or_else(|| json!(active), |known| known["status"].clone());
+        let status = bad.map_or_else(file, |word| json!(word));
         services
             .insert((*name).to_owned(), json!({"name": name, "state": state, "status": status, "source": "systemd"}));
     }
@@ -113,8 +115,9 @@ mod tests {
                 "name": "ssh.service", "state": "running", "status": "enabled", "source": "systemd",
             })
         );
-        assert_eq!(services["old.service"]["state"], "stopped");
-        assert_eq!(services["bad.service"]["state"], "failed");
+        assert_eq!(services["old.service"]["state"], "inactive");
+        let bad = &services["bad.service"];
+        assert_eq!((&bad["state"], &bad["status"]), (&json!("stopped"), &json!("failed")));
     }
 
     #[test]

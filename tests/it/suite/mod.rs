@@ -2,4 +2,5 @@
 
 mod files;
 mod flow;
+mod modules;
 mod values;

@@ -366,7 +366,7 @@ impl Answer {
                 .map_err(|_| HttpError::Timeout { seconds: limit.as_secs(), doing: "reading the answer" })?;
             match frame {
                 None => return Ok(None),
-                Some(Err(error)) => return Err(exchange_failed(error)),
+                Some(Err(error)) => return Err(HttpError::Broken(chain(&error))),
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
                         return Ok(Some(data));

@@ -47,6 +47,9 @@ pub enum HttpError {
     /// The server does not speak HTTP as it should.
     #[error("{0}")]
     Exchange(String),
+    /// The answer breaks off.
+    #[error("{0}")]
+    Broken(String),
     /// Too many steps.
     #[error("the server redirects in circles: {0} redirections were followed")]
     Redirects(usize),

@@ -20,7 +20,7 @@ impl Escalation for Doas {
         Ok(format!("exec {exe} {flags} -n -u {} /bin/sh -c {}", quote(&how.user), quote(command)))
     }
 
-    fn asks(&self, _stderr: &str, _prompt: &str) -> bool {
+    fn asks(&self, _how: &Become, _stderr: &str, _prompt: &str) -> bool {
         false
     }
 

@@ -4,6 +4,8 @@ mod doas;
 mod su;
 mod sudo;
 
+use std::time::Duration;
+
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use super::{ConnectError, Connection, Process, Secret, process::Prefixed};
@@ -28,6 +30,12 @@ pub struct Become {
     pub flags: Option<String>,
     /// `become_exe`.
     pub exe: Option<String>,
+    /// Where to go before; `sudo` alone knows it.
+    pub chdir: Option<String>,
+    /// How the password is asked for, where that is not what the method expects.
+    pub prompts: Vec<String>,
+    /// How long to wait for the question or the other user; for ever without.
+    pub patience: Option<Duration>,
 }
 
 /// One way to become another user.
@@ -40,7 +48,7 @@ pub trait Escalation: Send + Sync {
     /// When it cannot be done this way.
     fn wrap(&self, how: &Become, command: &str, prompt: &str) -> Result<String, Failure>;
     /// What standard error ends with when the password is wanted.
-    fn asks(&self, stderr: &str, prompt: &str) -> bool;
+    fn asks(&self, how: &Become, stderr: &str, prompt: &str) -> bool;
     /// Why it failed, from what it wrote to standard error.
     fn diagnose(&self, how: &Become, stderr: &str) -> Option<Failure>;
 }
@@ -110,8 +118,16 @@ async fn converse(
     let (mut answered, mut greeting) = (false, 0);
     let mut chunk = [0; 1024];
     let (mut stdout_open, mut stderr_open) = (true, true);
+    let patience = method.and_then(|(_, how)| how.patience);
+    let up = tokio::time::sleep(patience.unwrap_or_default());
+    tokio::pin!(up);
     while stdout_open || stderr_open {
         tokio::select! {
+            () = &mut up, if patience.is_some() => {
+                let said = String::from_utf8_lossy(&said).trim().to_owned();
+                let seconds = patience.unwrap_or_default().as_secs();
+                return Err(StartError::Connect(ConnectError::Become { seconds, said }));
+            }
             read = stdout.read_until(b'\n', &mut line), if stdout_open => match read {
                 Ok(0) | Err(_) => stdout_open = false,
                 Ok(_) => {
@@ -133,7 +149,7 @@ async fn converse(
                     said.extend_from_slice(&chunk[..count]);
                     let text = String::from_utf8_lossy(&said).into_owned();
                     if let Some((method, how)) = method
-                        && method.asks(&text, prompt)
+                        && method.asks(how, &text, prompt)
                     {
                         match &how.password {
                             Some(password) if !answered => {
@@ -174,12 +190,12 @@ async fn converse(
 }
 
 fn wrong_password(method: &dyn Escalation, how: &Become) -> Failure {
-    Failure::new(format!("{} refused the password for becoming {}", method.name(), how.user))
+    Failure::new(format!("Incorrect {} password for becoming {}", method.name(), how.user))
         .hint("check become_password, or type it again with -K")
 }
 
 fn no_password(method: &dyn Escalation, how: &Become) -> Failure {
-    Failure::new(format!("{} wants a password for becoming {}, and none was given", method.name(), how.user))
+    Failure::new(format!("Missing {} password: a password is required for becoming {}", method.name(), how.user))
         .hint("give it with -K or become_password, or allow it without one (NOPASSWD)")
 }
 

@@ -18,8 +18,13 @@ impl Escalation for Su {
         Ok(format!("LC_ALL=C exec {exe} {flags} -s /bin/sh {} -c {}", quote(&how.user), quote(&command)))
     }
 
-    fn asks(&self, stderr: &str, _prompt: &str) -> bool {
-        stderr.trim_end().to_lowercase().ends_with("password:")
+    fn asks(&self, how: &Become, stderr: &str, _prompt: &str) -> bool {
+        let said = stderr.trim_end().to_lowercase();
+        if how.prompts.is_empty() {
+            return said.ends_with("password:");
+        }
+        let said = said.trim_end_matches([':', ' ']);
+        how.prompts.iter().any(|prompt| said.ends_with(prompt.trim_end_matches([':', ' ']).to_lowercase().as_str()))
     }
 
     fn diagnose(&self, how: &Become, stderr: &str) -> Option<Failure> {

@@ -17,10 +17,11 @@ impl Escalation for Sudo {
         words.retain(|word| !matches!(*word, "-n" | "-S" | "--non-interactive" | "--stdin"));
         let asking = if how.password.is_some() { format!("-S -p {}", quote(prompt)) } else { "-n".into() };
         let flags = words.join(" ");
-        Ok(format!("exec {exe} {flags} {asking} -u {} -- /bin/sh -c {}", quote(&how.user), quote(command)))
+        let go = how.chdir.as_ref().map_or_else(String::new, |folder| format!("cd {} && ", quote(folder)));
+        Ok(format!("{go}exec {exe} {flags} {asking} -u {} -- /bin/sh -c {}", quote(&how.user), quote(command)))
     }
 
-    fn asks(&self, stderr: &str, prompt: &str) -> bool {
+    fn asks(&self, _how: &Become, stderr: &str, prompt: &str) -> bool {
         stderr.ends_with(prompt)
     }
 

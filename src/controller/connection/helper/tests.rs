@@ -96,7 +96,7 @@ async fn a_password_is_typed_only_when_asked_for_and_a_wrong_one_is_told() {
     let started = super::super::escalation::start(&Connection::Local, Some(&how(Some("right"))), script, false).await;
     let ended = started.unwrap().collect(b"input").await.unwrap();
     assert_eq!((ended.status, ended.stdout), (ExitStatus::Code(0), b"input".to_vec()));
-    for (password, expected) in [(Some("wrong"), "refused the password"), (None, "none was given")] {
+    for (password, expected) in [(Some("wrong"), "Incorrect"), (None, "Missing")] {
         let error = Session::start_with(&Connection::Local, Some(&how(password)), &greeter()).await.err().unwrap();
         assert!(matches!(&error, SessionError::Become(failure) if failure.message.contains(expected)), "{error}");
     }

@@ -184,6 +184,7 @@ impl Loader {
             );
             return None;
         };
+        self.library.add_role(&found.path);
         if parents.len() > DEPENDENCIES_MAX {
             diagnostics.push(error(span, format!("role {name} depends on itself")));
             return None;

@@ -114,6 +114,8 @@ impl Loader {
     ) {
         let Some((written, module_span, value)) = self.action(node, map, diagnostics) else { return };
         let module = short_name(&written).to_owned();
+        let known = self.catalog.options(&module).is_some();
+        let custom = self.library.find(&written, around.role.as_deref(), &around.base, known);
         let arguments = match Arguments::read(&module, &value, map.get("args")) {
             Ok(arguments) => arguments,
             Err((message, span)) => return diagnostics.push(error(&span, message)),
@@ -147,6 +149,7 @@ impl Loader {
             module,
             written,
             module_span,
+            custom,
             arguments,
             levels,
             each,

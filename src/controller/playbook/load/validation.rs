@@ -61,6 +61,7 @@ pub(super) fn task(role: &Arc<Role>, entry: &str, given: &Layer, span: &Span, ar
         module: "validate_argument_spec".to_owned(),
         written: "validate_argument_spec".to_owned(),
         module_span: span.clone(),
+        custom: None,
         arguments,
         levels,
         each: None,

@@ -15,6 +15,7 @@ fn task(name: &str) -> Item {
         module: "debug".to_owned(),
         written: "debug".to_owned(),
         module_span: span.clone(),
+        custom: None,
         arguments: Arguments::default(),
         levels: Vec::new(),
         each: None,

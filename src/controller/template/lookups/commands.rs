@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, Value};
 
 use super::super::emit::python;
 use super::super::filters::arguments::{invalid, undefined};
@@ -40,10 +40,6 @@ fn env(_: &dyn Surroundings, terms: &[Value], options: &Options) -> Result<Vec<V
         let known = if name.is_empty() || name.contains('=') { None } else { std::env::var_os(name) };
         out.push(match (known, options.get("default")) {
             (Some(value), _) => Value::from(value.to_string_lossy().into_owned()),
-            (None, Some(default)) if undefined(default).is_some() => {
-                let message = format!("The environment variable {} is not set.", python::quoted(name));
-                return Err(Error::new(ErrorKind::UndefinedError, message));
-            }
             (None, default) => default.cloned().unwrap_or_else(|| Value::from("")),
         });
     }

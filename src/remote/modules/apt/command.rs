@@ -11,7 +11,10 @@ while :; do
     \"$@\" </dev/null && exit 0
     code=$?
     attempt=$((attempt + 1))
-    [ \"$attempt\" -ge \"$RETRIES\" ] && exit \"$code\"
+    if [ \"$attempt\" -ge \"$RETRIES\" ]; then
+        [ -z \"$UNDONE\" ] || rm -f -- \"$UNDONE\"
+        exit \"$code\"
+    fi
     delay=$((attempt * attempt))
     [ \"$delay\" -gt \"$DELAY_MAX\" ] && delay=$DELAY_MAX
     echo \"the update failed, trying again in $delay s\"
@@ -34,8 +37,21 @@ impl Apt {
         if self.allow_unauthenticated {
             run.argv.push("--allow-unauthenticated".to_owned());
         }
+        run.environment.insert("UNDONE".to_owned(), String::new());
         run.environment.insert("RETRIES".to_owned(), self.update_cache_retries.max(1).to_string());
         run.environment.insert("DELAY_MAX".to_owned(), self.update_cache_retry_max_delay.max(0).to_string());
+        run.progress = true;
+        plain_language(run)
+    }
+
+    /// Brings the package lists up to date for a module that has written a source; a new file of it goes when that fails.
+    pub(in crate::remote::modules) fn update_or_undo(retries: i64, delay_max: i64, added: Option<&str>) -> Run {
+        let mut run = Run::new(["sh", "-s", "--", "apt-get", "update", "-q", "-o", "APT::Update::Error-Mode=any"]);
+        run.stdin = Some(UPDATE.to_owned());
+        run.environment.insert("UNDONE".to_owned(), added.unwrap_or_default().to_owned());
+        run.environment.insert("RETRIES".to_owned(), retries.max(1).to_string());
+        run.environment.insert("DELAY_MAX".to_owned(), delay_max.max(0).to_string());
+        run.success = vec![Run::ANY_CODE];
         run.progress = true;
         plain_language(run)
     }
