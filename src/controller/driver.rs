@@ -239,6 +239,17 @@ async fn first_contact(run: &Arc<Run>, plays: &[(&Playbook, &Arc<Play>)], ask: &
 
 /// The hosts of a play, those lost earlier left out.
 fn hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
+    Ok(left(run, &all_hosts(run, play)?))
+}
+
+/// Those of some hosts that are not lost.
+fn left(run: &Run, hosts: &[String]) -> Vec<String> {
+    let lost = |host: &str| run.with_host(host, |state| state.failed || state.unreachable);
+    hosts.iter().filter(|host| !lost(host)).cloned().collect()
+}
+
+/// The hosts of a play.
+fn all_hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
     let scope = run.loader.scope.over(layer(play.keywords.vars.as_ref()));
     let context = template::context(&scope);
     let wrong = |diagnostic: Diagnostic| Diagnostics { found: vec![diagnostic] };
@@ -258,13 +269,13 @@ fn hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
     for warning in selection.warnings {
         run.warn(warning.message);
     }
-    let lost = |host: &str| run.with_host(host, |state| state.failed || state.unreachable);
-    Ok(selection.hosts.iter().map(ToString::to_string).filter(|host| !lost(host)).collect())
+    Ok(selection.hosts.iter().map(ToString::to_string).collect())
 }
 
 /// One play. Gives whether the run stops behind it.
 async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bool, Diagnostics> {
-    let hosts = hosts(run, play)?;
+    let all = all_hosts(run, play)?;
+    let hosts = left(run, &all);
     let scope = run.loader.scope.over(layer(play.keywords.vars.as_ref()));
     let name = play.title();
     let name = template::render_text(&name, &template::context(&scope)).map_or(name, |name| name.to_string());
@@ -278,7 +289,7 @@ async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bo
         Some(node) if !node.is_null() => template::lazy::value(node, &context).is_ok_and(|value| reach::truthy(&value)),
         _ => run.settings.gather != Gather::Explicit,
     };
-    let play_run = Arc::new(PlayRun::new(play.clone(), name, hosts.clone(), gather, prompted));
+    let play_run = Arc::new(PlayRun::new(play.clone(), name, all, gather, prompted));
     let batches = serial::batches(play, &hosts, &context)?;
     for batch in batches {
         let batch: Vec<String> =

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     controller::{
         executor::{Done, Turn},
-        source::Node,
+        source::{Node, Shape},
         template,
     },
     options,
@@ -51,6 +51,9 @@ pub async fn run(turn: &Turn) -> Done {
     }
     let mut outcome = Outcome::new(Verdict::Unchanged);
     match turn.task.arguments.get("var") {
+        Some(Node { shape: Shape::Str(text), .. }) if !text.trusted => {
+            return Done::failed(format!("untrusted template or expression: `{}` was not written in a playbook", text.value));
+        }
         Some(node) => {
             let name = node.as_str().map_or_else(|| node.to_json().to_string(), str::to_owned);
             let shown = match variable(turn, node) {

@@ -132,6 +132,7 @@ impl Loader {
             base: folder.to_owned(),
             role: None,
             handler: false,
+            in_block: false,
             tolerant: false,
             handlers: Arc::default(),
         };

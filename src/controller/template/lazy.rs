@@ -162,10 +162,16 @@ fn or_invalid(name: &str, value: Result<Value, TemplateError>) -> Value {
     }
 }
 
+/// Notes why an item of what comes out of a filter is undefined.
+pub(super) fn remember(message: String) {
+    LAST_UNDEFINED.set(Some((super::value::UNNAMED.to_owned(), message)));
+}
+
 /// The error for using `name`, which is undefined.
 pub(super) fn explain(name: &str) -> TemplateError {
     let because = LAST_UNDEFINED.take().filter(|(variable, _)| name.contains(variable.as_str()));
     let message = match (because, name.rsplit_once('.')) {
+        (Some((_, inner)), _) if name == super::value::UNNAMED => inner,
         (Some((variable, inner)), _) if inner.contains(&format!("'{variable}'")) => inner,
         (Some((variable, inner)), _) => format!("{inner} (used by '{variable}')"),
         (None, Some((parent, attribute))) if is_path(name) => {

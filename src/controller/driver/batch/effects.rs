@@ -30,7 +30,9 @@ impl Through {
                 let more: Vec<Item> = includes.iter().flat_map(|(_, handlers, _)| handlers.iter().cloned()).collect();
                 if !more.is_empty() {
                     let mut known = self.batch.handlers.write().unwrap_or_else(PoisonError::into_inner);
-                    Arc::make_mut(&mut known).extend(handlers::flat(&more));
+                    let mut more = handlers::flat(&more);
+                    more.retain(|handler| !known.iter().any(|other| handlers::same(other, handler)));
+                    Arc::make_mut(&mut known).extend(more);
                 }
                 (known.len() - 1, items)
             }

@@ -136,6 +136,9 @@ fn unique(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let path = args.some("attribute");
     let hashable =
         list.iter().all(|item| path.is_some() || !(is_list(item) && !item.is_tuple() || item.kind() == ValueKind::Map));
+    if !hashable && args.get("case_sensitive").is_some_and(|said| !said.is_none() && !said.is_true()) {
+        return Err(invalid("unique cannot leave letter case aside among lists and dictionaries"));
+    }
     distinct(list, args.flag("case_sensitive") || !hashable, path).map(Value::from)
 }
 
