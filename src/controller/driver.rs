@@ -14,7 +14,7 @@ use super::{
     executor::reach::{self, Way},
     inventory::{Inventory, load_vars},
     playbook::{Catalog, Item, Loader, Play, Playbook, role::layer},
-    settings::{Gather, Settings},
+    settings::{DuplicateKeys, Gather, Settings},
     source::{Diagnostic, Diagnostics, Node, Severity, Shape},
     state::Run,
     template,
@@ -128,6 +128,17 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
         settings.playbooks.iter().map(|path| loader.playbook(path, &mut diagnostics)).collect();
     for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
         vars_files(play, &loader, &mut diagnostics);
+    }
+    match settings.duplicate_keys {
+        DuplicateKeys::Warn => {}
+        DuplicateKeys::Ignore => diagnostics.found.retain(|found| !found.duplicate),
+        DuplicateKeys::Error => {
+            diagnostics
+                .found
+                .iter_mut()
+                .filter(|found| found.duplicate)
+                .for_each(|found| found.severity = Severity::Error);
+        }
     }
     if diagnostics.has_errors() {
         return Err(diagnostics);

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use crate::{
     controller::{
-        executor::{Done, Effect, Turn},
+        executor::{Done, Turn},
+        inventory::Inventory,
+        source::{Marks, Node, Span},
         template,
     },
     protocol::{Map, Outcome, Verdict},
@@ -57,10 +59,32 @@ pub async fn run(turn: &Turn) -> Done {
             Err(error) => return Done::failed(error.message),
         };
     }
-    let known =
-        turn.run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner).hosts.contains_key(name.as_str());
+    groups.retain(|group| !group.is_empty());
+    // Items of a loop see what those before them have added.
+    let mut inventory = turn.run.inventory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let known = inventory.hosts.get(name.as_str()).is_some_and(|host| {
+        variables.iter().all(|(variable, value)| host.vars.get(variable.as_str()).is_some_and(|had| had.to_json() == *value))
+    }) && groups.iter().all(|group| inventory.hosts_of(group).iter().any(|host| *host.name == *name));
+    if !known {
+        add(&mut inventory, &name, &groups, &variables);
+    }
+    drop(inventory);
     let mut outcome = Outcome::new(if known { Verdict::Unchanged } else { Verdict::Changed });
     let added = json!({ "host_name": name, "groups": groups, "host_vars": variables });
     outcome.result.insert("add_host".to_owned(), added);
-    Done::with(outcome, Effect::AddHost { name, groups, variables })
+    outcome.into()
+}
+
+fn add(inventory: &mut Inventory, name: &str, groups: &[String], variables: &Map) {
+    let span = Span::synthetic("add_host", name);
+    let host = inventory.add_host(name, &span);
+    for group in groups {
+        let group = inventory.add_group(group, &span);
+        inventory.add_host_to_group(host, group);
+    }
+    let marks = Marks { trusted: false, secret: false };
+    for (variable, value) in variables {
+        inventory.hosts[host].vars.insert(variable.as_str().into(), Node::from_json(value, &span, marks));
+    }
+    inventory.reconcile();
 }

@@ -371,7 +371,6 @@ impl Through {
                         Arc::make_mut(&mut state.included).extend(layer.clone());
                     });
                 }),
-                Effect::AddHost { name, groups, variables } => self.add_host(&name, &groups, &variables),
                 Effect::JoinGroup { group, parents } => everyone.iter().for_each(|other| {
                     self.join(&self.batch.hosts[*other].clone(), &group, &parents);
                 }),

@@ -160,12 +160,19 @@ impl Step {
         let mut each = std::pin::pin!(futures_util::stream::iter(each).buffered(width));
         while let Some((at, scope, mut attempt)) = each.next().await {
             let context = template::context(&scope);
+            let seen = template::context(&self.with_result(&scope, &attempt.result, &attempt.outcome));
+            let label = items.label(at, &seen).unwrap_or_else(|error| {
+                let message = format!("Failed to template loop_control.label: {}", error.message);
+                attempt.result.insert("failed".to_owned(), json!(true));
+                attempt.result.insert("msg".to_owned(), json!(message));
+                attempt.outcome.verdict = Verdict::Failed(Failure::new(message));
+                items.values[at].to_string()
+            });
             attempt.result.insert("ansible_loop_var".to_owned(), json!(items.variable));
             if let Ok(item) = template::to_json(&items.values[at]) {
                 attempt.result.insert(items.variable.clone(), item);
             }
-            let label =
-                if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&items.label(at, &context)) };
+            let label = if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&label) };
             let mut report = result::report(&self.run, &attempt.outcome, &attempt.result, private);
             if report.status == Status::Failed && self.says("ignore_errors", &context) {
                 report.status = Status::Ignored;

@@ -8,7 +8,7 @@ use crate::controller::{
     inventory::Inventory,
     playbook::Item,
     scheduler::{Cursor, Ending, Position},
-    source::{Diagnostic, Diagnostics, Node, Span, composer::Marks},
+    source::{Diagnostic, Diagnostics, Span},
 };
 
 impl Through {
@@ -107,21 +107,6 @@ impl Through {
             }
             self.cursors[host].advance(Ending::Passed);
         }
-    }
-
-    pub(super) fn add_host(&self, name: &str, groups: &[String], variables: &crate::protocol::Map) {
-        let span = Span::synthetic("add_host", name);
-        let mut inventory = self.run.inventory.write().unwrap_or_else(PoisonError::into_inner);
-        let host = inventory.add_host(name, &span);
-        for group in groups.iter().filter(|group| !group.is_empty()) {
-            let group = inventory.add_group(group, &span);
-            inventory.add_host_to_group(host, group);
-        }
-        let marks = Marks { trusted: false, secret: false };
-        for (variable, value) in variables {
-            inventory.hosts[host].vars.insert(variable.as_str().into(), Node::from_json(value, &span, marks));
-        }
-        inventory.reconcile();
     }
 
     pub(super) fn join(&self, host: &str, group: &str, parents: &[String]) {
