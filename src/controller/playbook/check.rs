@@ -4,7 +4,7 @@ use super::{Catalog, Task, arguments::VARIABLE_WORDS, support::refused_module};
 use crate::{
     controller::{
         source::{Diagnostic, Diagnostics, Mapping, Node, Shape, suggest::suggest},
-        template::engine,
+        template::{condition, engine},
     },
     remote::{Kind, OptionSpec},
 };
@@ -169,7 +169,7 @@ pub(super) fn templates(node: &Node, diagnostics: &mut Diagnostics) {
 /// Checks that every condition under a node is an expression.
 fn conditions(node: &Node, diagnostics: &mut Diagnostics) {
     match &node.shape {
-        Shape::Str(text) if !text.value.trim().is_empty() && !engine::is_template(&text.value) => {
+        Shape::Str(text) if !text.value.trim().is_empty() && !condition::is_whole_template(&text.value) => {
             if let Err(error) = engine::check_expression(&text.value) {
                 let message = error.message.replace("in template", "in this condition");
                 diagnostics.push(Diagnostic::error(&node.span, message));

@@ -200,12 +200,27 @@ fn register(env: &mut Environment<'static>) {
         special::used(&value, &name).map_err(TemplateError::into_engine)?;
         Ok(value)
     });
+    env.add_filter("__named", |value: Value, name: String| {
+        if value.is_undefined() {
+            lazy::remember(name);
+        }
+        value
+    });
+    env.add_filter("__rendered", |state: &mut State<'_, '_>, text: String| -> Result<Value, minijinja::Error> {
+        let context = state.lookup("__scope").unwrap_or_default();
+        render_text(&text, &context).map_err(TemplateError::into_engine)
+    });
     env.add_filter("__mod", super::value::percent);
     env.add_global("omit", special::omit());
     env.add_test("defined", |value: &Value| !value.is_undefined());
     env.add_test("undefined", |value: &Value| value.is_undefined());
     env.add_function("undef", |arguments: Rest<Value>| {
-        drop(arguments);
+        let hint = arguments
+            .first()
+            .map(|hint| hint.get_attr("hint").ok().filter(|hint| !hint.is_undefined()).unwrap_or_else(|| hint.clone()));
+        let message =
+            hint.map_or_else(|| "Mandatory variable has not been overridden".to_owned(), |hint| hint.to_string());
+        lazy::remember_undef(message);
         Value::UNDEFINED
     });
 }

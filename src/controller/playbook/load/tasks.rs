@@ -126,7 +126,7 @@ impl Loader {
             Err((message, span)) => return diagnostics.push(error(&span, message)),
         };
         let own = Arc::new(Keywords::of(map));
-        if !around.tolerant {
+        if !around.tolerant && map.get("ignore_errors").is_none() {
             check::keywords(map, diagnostics);
         }
         if matches!(module.as_str(), "import_role" | "include_role") {

@@ -112,10 +112,17 @@ pub fn register(env: &mut Environment<'static>) {
     });
 }
 
+/// Filters that take undefined values in what they are given, but nothing undefined to go through.
+const LENIENT_ITERATION: &[&str] = &["map", "select", "reject", "selectattr", "rejectattr"];
+
 fn call(state: &mut State<'_, '_>, filter: &'static Filter, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let args = Arguments::bind(filter.name, filter.signature, &args.into_values())?;
-    if !filter.lenient {
-        args.refuse_undefined()?;
+    // What is undefined is passed on: it is where it is used that it matters.
+    if !filter.lenient && args.refuse_undefined().is_err() {
+        return Ok(Value::UNDEFINED);
+    }
+    if LENIENT_ITERATION.contains(&filter.name) && args.first_is_undefined() {
+        return Ok(Value::UNDEFINED);
     }
     (filter.run)(state, &args)
 }

@@ -35,7 +35,7 @@ pub(super) fn contents(around: &dyn Surroundings, lookup: &str, term: &Value) ->
 /// What a file among the play's `files` holds.
 pub(super) fn bytes(around: &dyn Surroundings, lookup: &str, term: &Value) -> Result<Vec<u8>, Error> {
     let name = text_term(lookup, term)?;
-    let path = find_file(around, Some("files"), &name).ok_or_else(|| refused(term, "No such file or directory."))?;
+    let path = find_file(around, Some("files"), &name).ok_or_else(|| refused(term, "File not found."))?;
     around.read(&path).map_err(|error| refused(term, &error.to_string()))
 }
 
