@@ -41,6 +41,7 @@ pub async fn run(turn: &Turn) -> Done {
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Done::failed("name, host or hostname needs to be provided");
     };
+    let (name, port) = with_port(&name);
     let mut groups = Vec::new();
     for option in ["groups", "groupname", "group"] {
         match turn.options.get(option) {
@@ -59,6 +60,9 @@ pub async fn run(turn: &Turn) -> Done {
             Err(error) => return Done::failed(error.message),
         };
     }
+    if let Some(port) = port {
+        variables.entry("ansible_ssh_port").or_insert_with(|| json!(port));
+    }
     groups.retain(|group| !group.is_empty());
     // Items of a loop see what those before them have added.
     let mut inventory = turn.run.inventory.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -73,6 +77,16 @@ pub async fn run(turn: &Turn) -> Done {
     let added = json!({ "host_name": name, "groups": groups, "host_vars": variables });
     outcome.result.insert("add_host".to_owned(), added);
     outcome.into()
+}
+
+/// `host:port`; an address with more colons is one of IPv6, whose brackets part it from a port.
+fn with_port(text: &str) -> (String, Option<u16>) {
+    let parts = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:"),
+        None => text.split_once(':').filter(|(_, port)| !port.contains(':')),
+    };
+    let parts = parts.and_then(|(name, port)| Some((name.to_owned(), port.parse().ok()?)));
+    parts.map_or_else(|| (text.to_owned(), None), |(name, port)| (name, Some(port)))
 }
 
 fn add(inventory: &mut Inventory, name: &str, groups: &[String], variables: &Map) {

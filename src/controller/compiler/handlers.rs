@@ -76,6 +76,6 @@ fn listens(task: &Task, node: &Node, wanted: &str) -> bool {
 #[must_use]
 pub fn same(one: &Item, other: &Item) -> bool {
     let (Item::Task(one), Item::Task(other)) = (one, other) else { return false };
-    let use_of = |task: &Task| task.role.as_ref().map(|role| role.key.clone());
+    let use_of = |task: &Task| task.role.as_ref().map(|role| role.handlers_key.clone());
     one.role.is_some() && one.span.to_string() == other.span.to_string() && use_of(one) == use_of(other)
 }

@@ -114,7 +114,7 @@ impl Step {
         let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
         let context = template::context(&scope);
         let private = result::is_private(&self.task, &context);
-        let attempt = self.judged(&scope, tried, private);
+        let attempt = self.judged(&scope, tried, private, None);
         self.end(attempt, &scope, &context, private, false)
     }
 
@@ -214,13 +214,13 @@ impl Step {
         };
         let retries = number(&self.task.retries);
         if self.task.until.is_none() && retries.is_none() {
-            return self.attempt(scope, private, lane).await;
+            return self.attempt(scope, private, lane, None).await;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of tries")]
         let tries = retries.map_or(RETRIES, |number| number.max(0.0) as u64) + 1;
         let delay = Duration::from_secs_f64(number(&self.task.delay).unwrap_or(DELAY).max(0.0));
         for at in 1..=tries {
-            let mut attempt = self.attempt(scope, private, lane).await;
+            let mut attempt = self.attempt(scope, private, lane, Some(at)).await;
             attempt.result.insert("attempts".to_owned(), json!(at));
             if matches!(attempt.outcome.verdict, Verdict::Skipped(_) | Verdict::Unknown(_))
                 || attempt.unreachable.is_some()
@@ -257,9 +257,9 @@ impl Step {
     }
 
     /// One try: condition, options, action or module, and what counts as changed and failed.
-    async fn attempt(&self, scope: &Scope, private: bool, lane: &Arc<Lane>) -> Attempt {
+    async fn attempt(&self, scope: &Scope, private: bool, lane: &Arc<Lane>, number: Option<u64>) -> Attempt {
         let tried = self.act_if(scope, lane).await;
-        self.judged(scope, tried, private)
+        self.judged(scope, tried, private, number)
     }
 
     /// One try up to the action's or module's own word.
@@ -305,12 +305,16 @@ impl Step {
         }
     }
 
-    fn judged(&self, scope: &Scope, tried: Tried, private: bool) -> Attempt {
+    /// What the task itself makes of a try, which is one of several where it has a number.
+    fn judged(&self, scope: &Scope, tried: Tried, private: bool, number: Option<u64>) -> Attempt {
         let Done { mut outcome, effects } = match tried {
             Tried::Ended(attempt) => return attempt,
             Tried::Done(done) => done,
         };
         let mut registered = result::registered(&outcome);
+        if let Some(number) = number {
+            registered.insert("attempts".to_owned(), json!(number));
+        }
         if let Err(error) = self.judge(scope, &mut outcome, &mut registered) {
             if error.kind == Trouble::Unknown {
                 return Attempt::template(&error);

@@ -29,10 +29,9 @@ fn csvfile(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Res
         }
         let key = bare.join(" ");
         let column = |name: &str, default: usize| match options.text(name) {
-            Some(text) => text
-                .trim()
-                .parse()
-                .map_err(|_| invalid(format!("{name} must be a column number, not {}", python::quoted(&text)))),
+            Some(text) => text.trim().parse().map_err(|_| {
+                invalid(format!("{name} has an invalid value: {} is no column number", python::quoted(&text)))
+            }),
             None => Ok(default),
         };
         let (column, key_column) = (column("col", 1)?, column("keycol", 0)?);
