@@ -14,7 +14,7 @@ use super::{
     executor::reach::{self, Way},
     inventory::{Inventory, load_vars},
     playbook::{Catalog, Item, Loader, Play, Playbook, custom::Library, role::layer},
-    settings::{Gather, Settings},
+    settings::{DuplicateKeys, Gather, Settings},
     source::{Diagnostic, Diagnostics, Node, Severity, Shape},
     state::Run,
     template,
@@ -130,6 +130,17 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
     for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
         vars_files(play, &loader, &mut diagnostics);
     }
+    match settings.duplicate_keys {
+        DuplicateKeys::Warn => {}
+        DuplicateKeys::Ignore => diagnostics.found.retain(|found| !found.duplicate),
+        DuplicateKeys::Error => {
+            diagnostics
+                .found
+                .iter_mut()
+                .filter(|found| found.duplicate)
+                .for_each(|found| found.severity = Severity::Error);
+        }
+    }
     if diagnostics.has_errors() {
         return Err(diagnostics);
     }
@@ -241,6 +252,17 @@ async fn first_contact(run: &Arc<Run>, plays: &[(&Playbook, &Arc<Play>)], ask: &
 
 /// The hosts of a play, those lost earlier left out.
 fn hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
+    Ok(left(run, &all_hosts(run, play)?))
+}
+
+/// Those of some hosts that are not lost.
+fn left(run: &Run, hosts: &[String]) -> Vec<String> {
+    let lost = |host: &str| run.with_host(host, |state| state.failed || state.unreachable);
+    hosts.iter().filter(|host| !lost(host)).cloned().collect()
+}
+
+/// The hosts of a play.
+fn all_hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
     let scope = run.loader.scope.over(layer(play.keywords.vars.as_ref()));
     let context = template::context(&scope);
     let wrong = |diagnostic: Diagnostic| Diagnostics { found: vec![diagnostic] };
@@ -260,13 +282,13 @@ fn hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
     for warning in selection.warnings {
         run.warn(warning.message);
     }
-    let lost = |host: &str| run.with_host(host, |state| state.failed || state.unreachable);
-    Ok(selection.hosts.iter().map(ToString::to_string).filter(|host| !lost(host)).collect())
+    Ok(selection.hosts.iter().map(ToString::to_string).collect())
 }
 
 /// One play. Gives whether the run stops behind it.
 async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bool, Diagnostics> {
-    let hosts = hosts(run, play)?;
+    let all = all_hosts(run, play)?;
+    let hosts = left(run, &all);
     let scope = run.loader.scope.over(layer(play.keywords.vars.as_ref()));
     let name = play.title();
     let name = template::render_text(&name, &template::context(&scope)).map_or(name, |name| name.to_string());
@@ -280,7 +302,7 @@ async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bo
         Some(node) if !node.is_null() => template::lazy::value(node, &context).is_ok_and(|value| reach::truthy(&value)),
         _ => run.settings.gather != Gather::Explicit,
     };
-    let play_run = Arc::new(PlayRun::new(play.clone(), name, hosts.clone(), gather, prompted));
+    let play_run = Arc::new(PlayRun::new(play.clone(), name, all, gather, prompted));
     let batches = serial::batches(play, &hosts, &context)?;
     for batch in batches {
         let batch: Vec<String> =

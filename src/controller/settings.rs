@@ -78,6 +78,20 @@ pub struct Settings {
     pub keyring: Keyring,
     /// Gather facts at the start of plays that do not say otherwise.
     pub gather: Gather,
+    /// Keys that are written twice.
+    pub duplicate_keys: DuplicateKeys,
+}
+
+/// What is made of a key that is written twice in a mapping (`ANSIBLE_DUPLICATE_YAML_DICT_KEY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DuplicateKeys {
+    /// The user is told.
+    #[default]
+    Warn,
+    /// The run does not start.
+    Error,
+    /// Nothing.
+    Ignore,
 }
 
 /// When facts are gathered (`gathering` of `ansible.cfg`).

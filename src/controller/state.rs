@@ -133,9 +133,10 @@ impl Run {
     }
 
     /// Changes the inventory, and what was made of it.
-    pub fn change_inventory(&self, change: impl FnOnce(&mut Inventory)) {
-        change(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
+    pub fn change_inventory<T>(&self, change: impl FnOnce(&mut Inventory) -> T) -> T {
+        let changed = change(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
         self.shared.forget();
+        changed
     }
 
     /// The state of a host; made when it is first asked for.

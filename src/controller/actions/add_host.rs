@@ -4,10 +4,12 @@ use serde_json::json;
 
 use crate::{
     controller::{
-        executor::{Done, Effect, Turn},
+        executor::{Done, Turn},
+        inventory::{Host, Inventory},
+        source::{Marks, Node, Span},
         template,
     },
-    protocol::{Map, Outcome, Verdict},
+    protocol::{Json, Map, Outcome, Verdict},
     remote::OptionSpec,
 };
 
@@ -39,6 +41,7 @@ pub async fn run(turn: &Turn) -> Done {
     let Some(name) = name.filter(|name| !name.is_empty()) else {
         return Done::failed("name, host or hostname needs to be provided");
     };
+    let (name, port) = with_port(&name);
     let mut groups = Vec::new();
     for option in ["groups", "groupname", "group"] {
         match turn.options.get(option) {
@@ -57,10 +60,51 @@ pub async fn run(turn: &Turn) -> Done {
             Err(error) => return Done::failed(error.message),
         };
     }
-    let known =
-        turn.run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner).hosts.contains_key(name.as_str());
+    if let Some(port) = port {
+        variables.entry("ansible_ssh_port").or_insert_with(|| json!(port));
+    }
+    groups.retain(|group| !group.is_empty());
+    // Items of a loop see what those before them have added.
+    let known = turn.run.change_inventory(|inventory| {
+        let has = |host: &Host, variable: &str, value: &Json| {
+            host.vars.get(variable).is_some_and(|had| had.to_json() == *value)
+        };
+        let known = inventory
+            .hosts
+            .get(name.as_str())
+            .is_some_and(|host| variables.iter().all(|(variable, value)| has(host, variable, value)))
+            && groups.iter().all(|group| inventory.hosts_of(group).iter().any(|host| *host.name == *name));
+        if !known {
+            add(inventory, &name, &groups, &variables);
+        }
+        known
+    });
     let mut outcome = Outcome::new(if known { Verdict::Unchanged } else { Verdict::Changed });
     let added = json!({ "host_name": name, "groups": groups, "host_vars": variables });
     outcome.result.insert("add_host".to_owned(), added);
-    Done::with(outcome, Effect::AddHost { name, groups, variables })
+    outcome.into()
+}
+
+/// `host:port`; an address with more colons is one of IPv6, whose brackets part it from a port.
+fn with_port(text: &str) -> (String, Option<u16>) {
+    let parts = match text.strip_prefix('[') {
+        Some(rest) => rest.split_once("]:"),
+        None => text.split_once(':').filter(|(_, port)| !port.contains(':')),
+    };
+    let parts = parts.and_then(|(name, port)| Some((name.to_owned(), port.parse().ok()?)));
+    parts.map_or_else(|| (text.to_owned(), None), |(name, port)| (name, Some(port)))
+}
+
+fn add(inventory: &mut Inventory, name: &str, groups: &[String], variables: &Map) {
+    let span = Span::synthetic("add_host", name);
+    let host = inventory.add_host(name, &span);
+    for group in groups {
+        let group = inventory.add_group(group, &span);
+        inventory.add_host_to_group(host, group);
+    }
+    let marks = Marks { trusted: false, secret: false };
+    for (variable, value) in variables {
+        inventory.hosts[host].vars.insert(variable.as_str().into(), Node::from_json(value, &span, marks));
+    }
+    inventory.reconcile();
 }

@@ -52,6 +52,8 @@ pub async fn run(turn: &Turn) -> Done {
         return Done::failed("conditional required in \"that\" string");
     };
     let message = |name: &str| turn.options.get(name).and_then(|value| template::to_json(value).ok());
+    let written = template::condition::written_list(that, &turn.context);
+    let that = written.as_ref().unwrap_or(that);
     let single = std::slice::from_ref(that);
     let conditions: &[Node] = match &that.shape {
         Shape::List(items) => items,
@@ -68,7 +70,10 @@ pub async fn run(turn: &Turn) -> Done {
         if !holds {
             let said = message("fail_msg").or_else(|| message("msg")).unwrap_or_else(|| json!("Assertion failed"));
             let text = said.as_str().map_or_else(|| said.to_string(), str::to_owned);
-            let mut outcome = Outcome::new(Verdict::Failed(Failure::new(text)));
+            let shown = condition.to_json();
+            let shown = shown.as_str().map_or_else(|| shown.to_string(), |text| text.trim().to_owned());
+            let failure = Failure::new(text).hint(format!("`{shown}` does not hold"));
+            let mut outcome = Outcome::new(Verdict::Failed(failure));
             outcome.result.insert("assertion".to_owned(), condition.to_json());
             outcome.result.insert("evaluated_to".to_owned(), json!(false));
             outcome.result.insert("msg".to_owned(), said);

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     controller::{
         executor::{Done, Turn},
-        source::Node,
+        source::{Node, Shape},
         template,
     },
     options,
@@ -50,12 +50,25 @@ pub async fn run(turn: &Turn) -> Done {
         return Outcome::new(Verdict::Skipped("Verbosity threshold not met.".to_owned())).into();
     }
     let mut outcome = Outcome::new(Verdict::Unchanged);
-    match turn.task.arguments.get("var") {
+    let var = turn.task.arguments.get("var").filter(|node| !is_omitted(turn, node));
+    if var.is_some() && turn.options.contains_key("msg") {
+        return Done::failed("parameters are mutually exclusive: msg|var");
+    }
+    match var {
+        Some(node) if matches!(node.shape, Shape::Map(_) | Shape::List(_)) => {
+            return Done::failed(format!("argument 'var' is {}, is not a string and conversion is not allowed", node.kind()));
+        }
+        Some(Node { shape: Shape::Str(text), .. }) if !text.trusted => {
+            return Done::failed(format!("untrusted template or expression: `{}` was not written in a playbook", text.value));
+        }
         Some(node) => {
             let name = node.as_str().map_or_else(|| node.to_json().to_string(), str::to_owned);
             let shown = match variable(turn, node) {
                 Ok(value) => value,
-                Err(error) if error.is_undefined() => json!(format!("<< error 1 - {} >>", error.message)),
+                Err(error) if error.is_undefined() => {
+                    outcome.warnings.push(format!("`{name}` has no value: {}", error.message));
+                    json!(format!("<< error 1 - {} >>", error.message))
+                }
                 Err(error) if error.kind == template::error::Trouble::Unknown => {
                     return Outcome::new(Verdict::Unknown(error.message)).into();
                 }
@@ -74,6 +87,10 @@ pub async fn run(turn: &Turn) -> Done {
         }
     }
     outcome.into()
+}
+
+fn is_omitted(turn: &Turn, node: &Node) -> bool {
+    template::lazy::value(node, &turn.context).is_ok_and(|value| template::special::is_omit(&value))
 }
 
 fn variable(turn: &Turn, node: &Node) -> Result<serde_json::Value, template::TemplateError> {

@@ -52,6 +52,7 @@ pub async fn run(turn: &Turn) -> Done {
     }
     let inventory = turn.run.inventory.read().unwrap_or_else(std::sync::PoisonError::into_inner);
     let known = inventory.hosts_of(&group).iter().any(|host| *host.name == *turn.host);
+    let known = known && parents.iter().all(|parent| inventory.groups.contains_key(parent.as_str()));
     drop(inventory);
     let mut outcome = Outcome::new(if known { Verdict::Unchanged } else { Verdict::Changed });
     outcome.result.insert("add_group".to_owned(), json!(group));

@@ -85,6 +85,7 @@ pub(super) fn surroundings(turn: &Turn) -> Surroundings {
         base: turn.batch.play.play.folder.clone(),
         role: task.role.clone(),
         handler: task.handler,
+        in_block: false,
         tolerant: true,
         handlers: Arc::default(),
     }

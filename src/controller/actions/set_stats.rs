@@ -48,6 +48,9 @@ pub async fn run(turn: &Turn) -> Done {
         Ok(_) => return Done::failed("The 'data' option needs to be a dictionary/hash"),
         Err(error) => return Done::failed(error.message),
     };
+    if let Some(name) = data.keys().find(|name| !is_variable(name)) {
+        return Done::failed(format!("Invalid variable name '{name}'."));
+    }
     let per_host = turn.flag("per_host", false);
     let aggregate = turn.flag("aggregate", true);
     let key = if per_host { turn.host.clone() } else { "_run".to_owned() };
@@ -68,6 +71,12 @@ pub async fn run(turn: &Turn) -> Done {
     let told = json!({ "data": data, "per_host": per_host, "aggregate": aggregate });
     outcome.result.insert("ansible_stats".to_owned(), told);
     outcome.into()
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
 fn add(known: &mut Json, value: &Json) {

@@ -11,7 +11,7 @@ use super::{
     secrets,
 };
 use crate::controller::{
-    settings::{Gather, Settings},
+    settings::{DuplicateKeys, Gather, Settings},
     source::{Diagnostic, Diagnostics, Node},
     vault::Keyring,
 };
@@ -156,6 +156,11 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
         facts_modules: get(&["ANSIBLE_FACTS_MODULES"], "defaults", "facts_modules")
             .map(|setting| setting.words(',').map(str::to_owned).collect())
             .unwrap_or_default(),
+        duplicate_keys: checked.duplicate_keys(get(
+            &["ANSIBLE_DUPLICATE_YAML_DICT_KEY"],
+            "defaults",
+            "duplicate_dict_key",
+        )),
         gather: checked.gather(get(&["ANSIBLE_GATHERING"], "defaults", "gathering")),
         ..Settings::default()
     }
@@ -177,6 +182,17 @@ impl Checked<'_> {
 
     fn boolean(&mut self, setting: Option<Setting>, default: bool) -> bool {
         setting.and_then(|setting| self.note(setting.boolean())).unwrap_or(default)
+    }
+
+    fn duplicate_keys(&mut self, setting: Option<Setting>) -> DuplicateKeys {
+        let Some(setting) = setting else { return DuplicateKeys::default() };
+        let value = match setting.words(',').next().unwrap_or("warn") {
+            "warn" => Ok(DuplicateKeys::Warn),
+            "error" => Ok(DuplicateKeys::Error),
+            "ignore" => Ok(DuplicateKeys::Ignore),
+            other => Err(setting.wrong(&format!("duplicate_dict_key is warn, error or ignore, not `{other}`"))),
+        };
+        self.note(value).unwrap_or_default()
     }
 
     fn gather(&mut self, setting: Option<Setting>) -> Gather {

@@ -35,7 +35,7 @@ pub fn named(handlers: &[Item], wanted: &str, context: &Value) -> BTreeSet<usize
         tasks().find(|(_, task)| name_matches(task, wanted, context)).map(|(at, _)| at).into_iter().collect();
     let mut seen: Vec<&str> = Vec::new();
     for (at, task) in tasks() {
-        if !task.listen.as_ref().is_some_and(|listen| listens(listen, wanted)) {
+        if !task.listen.as_ref().is_some_and(|listen| listens(task, listen, wanted)) {
             continue;
         }
         let name = task.name.as_ref().and_then(Node::as_str).unwrap_or_default();
@@ -53,20 +53,29 @@ pub fn named(handlers: &[Item], wanted: &str, context: &Value) -> BTreeSet<usize
 fn name_matches(task: &Task, wanted: &str, context: &Value) -> bool {
     let Some(name) = task.name.as_ref().and_then(Node::as_str) else { return false };
     let name = template::render_text(name, context).map_or_else(|_| name.to_owned(), |name| name.to_string());
-    if name == wanted {
-        return true;
-    }
-    task.role.as_ref().is_some_and(|role| {
-        wanted
-            .strip_prefix(role.name.as_str())
-            .is_some_and(|rest| rest.strip_prefix(" : ").is_some_and(|rest| rest == name))
-    })
+    is_called(task, &name, wanted)
+}
+
+/// Whether a name or topic of the task is what is wanted, with or without the role's name before it.
+fn is_called(task: &Task, name: &str, wanted: &str) -> bool {
+    let in_role = |role: &str| {
+        wanted.strip_prefix(role).and_then(|rest| rest.strip_prefix(" : ")).is_some_and(|rest| rest == name)
+    };
+    name == wanted || task.role.as_ref().is_some_and(|role| in_role(&role.name) || in_role(role.short_name()))
 }
 
 /// Topics are no templates.
-fn listens(node: &Node, wanted: &str) -> bool {
+fn listens(task: &Task, node: &Node, wanted: &str) -> bool {
     match &node.shape {
-        Shape::List(items) => items.iter().any(|item| listens(item, wanted)),
-        _ => node.as_str() == Some(wanted),
+        Shape::List(items) => items.iter().any(|item| listens(task, item, wanted)),
+        _ => node.as_str().is_some_and(|topic| is_called(task, topic, wanted)),
     }
+}
+
+/// Whether two handlers are one: the same task of the same use of a role, included again.
+#[must_use]
+pub fn same(one: &Item, other: &Item) -> bool {
+    let (Item::Task(one), Item::Task(other)) = (one, other) else { return false };
+    let use_of = |task: &Task| task.role.as_ref().map(|role| role.handlers_key.clone());
+    one.role.is_some() && one.span.to_string() == other.span.to_string() && use_of(one) == use_of(other)
 }

@@ -6,6 +6,7 @@ use minijinja::Value;
 
 use super::{Batch, PlayRun, scope::Everyone};
 use crate::controller::{
+    inventory,
     playbook::Task,
     state::Run,
     template,
@@ -73,16 +74,9 @@ pub(super) fn of_run(run: &Arc<Run>) -> Layer {
         ("revision", 14.into()),
         ("string", Value::from(VERSION)),
     ];
-    set(&mut layer, "ansible_playbook_python", python());
+    set(&mut layer, "ansible_playbook_python", inventory::python());
     set(&mut layer, "ansible_version", Value::from_pairs(version));
     layer
-}
-
-/// A Python of this machine, for playbooks that start one; nothing here needs it.
-fn python() -> String {
-    let folders = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&folders).map(|folder| folder.join("python3")).find(|path| path.is_file());
-    found.map_or_else(|| "/usr/bin/python3".to_owned(), |path| path.display().to_string())
 }
 
 fn groups(run: &Arc<Run>) -> Value {

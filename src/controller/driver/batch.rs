@@ -216,18 +216,16 @@ impl Through {
     }
 
     fn is_chosen(&mut self, host: usize, task: &Task) -> bool {
-        if task.name.as_ref().is_none_or(|name| name.as_str() != Some("Gathering Facts"))
-            && let Some(wanted) = &self.start_at
-        {
-            let name = &*task.title();
-            let full = task.role.as_ref().map(|role| format!("{} : {name}", role.name));
-            let matches = |text: &str| {
-                text == wanted || globset::Glob::new(wanted).is_ok_and(|glob| glob.compile_matcher().is_match(text))
-            };
-            if !matches(name) && !full.is_some_and(|full| matches(&full)) {
+        if let Some(wanted) = &self.start_at {
+            if task.name.as_ref().and_then(Node::as_str) == Some("Gathering Facts") {
+                if !self.batch.play.items.iter().any(|item| starts(item, wanted)) {
+                    return false;
+                }
+            } else if is_start(task, wanted) {
+                self.start_at = None;
+            } else {
                 return false;
             }
-            self.start_at = None;
         }
         if let Some(role) = task.role.as_ref().filter(|role| !role.allow_duplicates && !task.handler)
             && self.ran.get(&(host, role.key.clone())).is_some_and(|used| *used != Arc::as_ptr(role) as usize)
@@ -389,7 +387,6 @@ impl Through {
                         Arc::make_mut(&mut state.included).extend(layer.clone());
                     });
                 }),
-                Effect::AddHost { name, groups, variables } => self.add_host(&name, &groups, &variables),
                 Effect::JoinGroup { group, parents } => everyone.iter().for_each(|other| {
                     self.join(&self.batch.hosts[*other].clone(), &group, &parents);
                 }),
@@ -484,6 +481,26 @@ fn limit(task: &Task, context: &impl Fn() -> minijinja::Value) -> Result<Option<
     let text = value.map_err(|error| wrong(error.to_string()))?.to_string();
     let number: usize = text.trim().parse().map_err(|_| wrong(format!("{text} is none")))?;
     Ok((number > 0).then_some(number))
+}
+
+/// Whether `--start-at-task` means this task.
+fn is_start(task: &Task, wanted: &str) -> bool {
+    let name = &*task.title();
+    let full = task.role.as_ref().map(|role| format!("{} : {name}", role.name));
+    let matches = |text: &str| {
+        text == wanted || globset::Glob::new(wanted).is_ok_and(|glob| glob.compile_matcher().is_match(text))
+    };
+    matches(name) || full.is_some_and(|full| matches(&full))
+}
+
+/// Whether the task that `--start-at-task` means is among these.
+fn starts(item: &Item, wanted: &str) -> bool {
+    match item {
+        Item::Task(task) => is_start(task, wanted),
+        Item::Block(block) => {
+            [&block.body, &block.rescue, &block.always].iter().any(|part| part.iter().any(|item| starts(item, wanted)))
+        }
+    }
 }
 
 fn is_flush(task: &Task) -> bool {

@@ -73,7 +73,9 @@ impl Attempt {
         if error.kind == Trouble::Unknown {
             return Self::of(Verdict::Unknown(error.message.clone()));
         }
-        Self::of(Verdict::Failed(verdict::failure(error)))
+        let mut attempt = Self::of(Verdict::Failed(verdict::failure(error)));
+        attempt.result.insert(verdict::EXCEPTION.to_owned(), json!(error.message));
+        attempt
     }
 
     pub(super) fn unreachable(failure: Failure) -> Self {

@@ -65,7 +65,7 @@ impl Step {
         let scope = scope::of_task(&self.run, &self.batch, &self.host, &self.task);
         let context = template::context(&scope);
         let private = result::is_private(&self.task, &context);
-        let attempt = self.judged(&scope, tried, private);
+        let attempt = self.judged(&scope, tried, private, None);
         self.end(attempt, &scope, &context, private, false)
     }
 

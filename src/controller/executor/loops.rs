@@ -109,9 +109,16 @@ impl Items {
     }
 
     /// How an item is called on the screen.
-    #[must_use]
-    pub fn label(&self, at: usize, context: &Value) -> String {
-        let labelled = self.label.as_ref().and_then(|node| template::lazy::value(node, context).ok());
-        labelled.as_ref().unwrap_or(&self.values[at]).to_string()
+    ///
+    /// # Errors
+    /// When `label` cannot be worked out.
+    pub fn label(&self, at: usize, context: &Value) -> Result<String, TemplateError> {
+        let labelled = self.label.as_ref().map(|node| template::lazy::value(node, context));
+        match labelled.transpose() {
+            Ok(label) => Ok(label.as_ref().unwrap_or(&self.values[at]).to_string()),
+            // What is only known after apply is no reason to fail.
+            Err(error) if error.kind == Trouble::Unknown => Ok(self.values[at].to_string()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -134,12 +134,19 @@ impl Step {
         let mut each = std::pin::pin!(futures_util::stream::iter(each).buffered(width));
         while let Some((at, scope, mut attempt)) = each.next().await {
             let context = template::context(&scope);
+            let seen = template::context(&self.with_result(&scope, &attempt.result, &attempt.outcome));
+            let label = items.label(at, &seen).unwrap_or_else(|error| {
+                let message = format!("Failed to template loop_control.label: {}", error.message);
+                attempt.result.insert("failed".to_owned(), json!(true));
+                attempt.result.insert("msg".to_owned(), json!(message));
+                attempt.outcome.verdict = Verdict::Failed(Failure::new(message));
+                items.values[at].to_string()
+            });
             attempt.result.insert("ansible_loop_var".to_owned(), json!(items.variable));
             if let Ok(item) = template::to_json(&items.values[at]) {
                 attempt.result.insert(items.variable.clone(), item);
             }
-            let label =
-                if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&items.label(at, &context)) };
+            let label = if private { "(censored due to no_log)".to_owned() } else { self.run.mask(&label) };
             let mut report = result::report(&self.run, &attempt.outcome, &attempt.result, private);
             if report.status == Status::Failed && self.says("ignore_errors", &context) {
                 report.status = Status::Ignored;
@@ -181,13 +188,13 @@ impl Step {
         };
         let retries = number(&self.task.retries);
         if self.task.until.is_none() && retries.is_none() {
-            return self.attempt(scope, private, lane).await;
+            return self.attempt(scope, private, lane, None).await;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of tries")]
         let tries = retries.map_or(RETRIES, |number| number.max(0.0) as u64) + 1;
         let delay = Duration::from_secs_f64(number(&self.task.delay).unwrap_or(DELAY).max(0.0));
         for at in 1..=tries {
-            let mut attempt = self.attempt(scope, private, lane).await;
+            let mut attempt = self.attempt(scope, private, lane, Some(at)).await;
             attempt.result.insert("attempts".to_owned(), json!(at));
             if matches!(attempt.outcome.verdict, Verdict::Skipped(_) | Verdict::Unknown(_))
                 || attempt.unreachable.is_some()
@@ -224,9 +231,9 @@ impl Step {
     }
 
     /// One try: condition, options, action or module, and what counts as changed and failed.
-    async fn attempt(&self, scope: &Scope, private: bool, lane: &Arc<Lane>) -> Attempt {
+    async fn attempt(&self, scope: &Scope, private: bool, lane: &Arc<Lane>, number: Option<u64>) -> Attempt {
         let tried = self.act_if(scope, lane).await;
-        self.judged(scope, tried, private)
+        self.judged(scope, tried, private, number)
     }
 
     /// One try up to the action's or module's own word.
@@ -283,12 +290,16 @@ impl Step {
         }
     }
 
-    pub(super) fn judged(&self, scope: &Scope, tried: Tried, private: bool) -> Attempt {
+    /// What the task itself makes of a try, which is one of several where it has a number.
+    pub(super) fn judged(&self, scope: &Scope, tried: Tried, private: bool, number: Option<u64>) -> Attempt {
         let Done { mut outcome, effects } = match tried {
             Tried::Ended(attempt) => return attempt,
             Tried::Done(done) => done,
         };
         let mut registered = outcome.registered();
+        if let Some(number) = number {
+            registered.insert("attempts".to_owned(), json!(number));
+        }
         if let Err(error) = self.judge(scope, &mut outcome, &mut registered) {
             if error.kind == Trouble::Unknown {
                 return Attempt::template(&error);

@@ -95,15 +95,6 @@ pub enum Effect {
     },
     /// Variables at the level of `include_vars`.
     IncludeVars(Layer),
-    /// A host is added, or its groups and variables.
-    AddHost {
-        /// Its name.
-        name: String,
-        /// Its groups.
-        groups: Vec<String>,
-        /// Its variables.
-        variables: Map,
-    },
     /// This host joins a group.
     JoinGroup {
         /// The group.

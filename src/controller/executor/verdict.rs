@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a failed task says of the trouble besides its message, and what that is called once the trouble is talked away.
-const EXCEPTION: &str = "exception";
+pub(super) const EXCEPTION: &str = "exception";
 const SUPPRESSED: &str = "failed_when_suppressed_exception";
 
 impl Step {

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use indexmap::{IndexMap, IndexSet};
 
-pub use model::{Group, Host, HostName, Name, Vars};
+pub use model::{Group, Host, HostName, Name, Vars, python};
 pub use patterns::Selection;
 pub use vars_files::{VarsKind, load_vars, vars_files};
 

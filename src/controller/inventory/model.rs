@@ -67,9 +67,18 @@ impl Host {
         let local = Node::text(span.clone(), "local");
         let mut host = Self::new(name.into(), span);
         host.implicit = true;
+        host.vars.insert("ansible_python_interpreter".into(), Node::text(host.span.clone(), &python()));
         host.vars.insert("ansible_connection".into(), local);
         host
     }
+}
+
+/// A Python of this machine, for playbooks that start one; nothing here needs it.
+#[must_use]
+pub fn python() -> String {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).map(|folder| folder.join("python3")).find(|path| path.is_file());
+    found.map_or_else(|| "/usr/bin/python3".to_owned(), |path| path.display().to_string())
 }
 
 impl Group {

@@ -32,6 +32,12 @@ const FREE_FORM: &[&str] = &[
 /// Modules whose words are a command, which keeps the ends of its lines.
 const COMMANDS: &[&str] = &["command", "shell", "raw", "script", "win_command", "win_shell"];
 
+/// Actions that take words they have no use for; what is missing then is for them to say.
+const LOOSE: &[&str] = &["add_host", "group_by", "set_fact", "include_role", "import_role"];
+
+/// The option that stands for words with a template where no option is: what they come to must not become options.
+pub(super) const VARIABLE_WORDS: &str = "_variable_params";
+
 impl Arguments {
     /// Reads what stands behind a module's name, and `args`.
     ///
@@ -106,6 +112,13 @@ impl Arguments {
         }
         if whole_template && self.options.is_empty() {
             self.template = Some(node(&text.value));
+            return Ok(());
+        }
+        if LOOSE.contains(&module) {
+            return Ok(());
+        }
+        if rest.iter().any(|word| word.contains("{{")) {
+            self.options.push((node(VARIABLE_WORDS), node(&rest.join(" "))));
             return Ok(());
         }
         Err((format!("{module} takes options as key=value words; `{}` is none", rest[0]), span.clone()))

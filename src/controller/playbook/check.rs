@@ -1,10 +1,10 @@
 //! What can be said of a task without any host: its module, its options, its templates.
 
-use super::{Catalog, Task, support::refused_module};
+use super::{Catalog, Task, arguments::VARIABLE_WORDS, support::refused_module};
 use crate::{
     controller::{
         source::{Diagnostic, Diagnostics, Mapping, Node, Shape, suggest::suggest},
-        template::engine,
+        template::{condition, engine},
     },
     remote::{Kind, OptionSpec},
 };
@@ -15,10 +15,18 @@ pub fn task(task: &Task, catalog: &dyn Catalog, tolerated: bool, diagnostics: &m
     for condition in [&task.until, &task.changed_when, &task.failed_when].into_iter().flatten() {
         conditions(condition, diagnostics);
     }
-    for (_, value) in &task.arguments.options {
-        templates(value, diagnostics);
+    if !tolerated {
+        task.arguments.options.iter().for_each(|(_, value)| templates(value, diagnostics));
+        task.arguments.free_form.iter().for_each(|text| templates(text, diagnostics));
     }
-    task.arguments.free_form.iter().for_each(|text| templates(text, diagnostics));
+    if let Some(name) = task.register.as_ref().filter(|name| !is_variable(name)) {
+        let message = format!(
+            "`{}` is no name of a variable",
+            name.to_json().as_str().map_or_else(|| name.to_json().to_string(), str::to_owned)
+        );
+        diagnostics
+            .push(Diagnostic::error(&name.span, message).hint("use letters, digits and underscores, no digit first"));
+    }
     if engine::is_template(&task.module) || task.custom.is_some() {
         return;
     }
@@ -41,6 +49,19 @@ pub fn task(task: &Task, catalog: &dyn Catalog, tolerated: bool, diagnostics: &m
     }
 }
 
+/// Whether a result can be kept under a name.
+fn is_variable(node: &Node) -> bool {
+    match &node.shape {
+        Shape::Str(text) => {
+            engine::is_template(&text.value)
+                || (!text.value.starts_with(|first: char| first.is_ascii_digit())
+                    && text.value.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_'))
+        }
+        Shape::Null => true,
+        _ => false,
+    }
+}
+
 /// Checks options against what the module takes. A module without declared options takes any.
 fn options(task: &Task, spec: &[OptionSpec], diagnostics: &mut Diagnostics) {
     if spec.is_empty() {
@@ -53,6 +74,11 @@ fn options(task: &Task, spec: &[OptionSpec], diagnostics: &mut Diagnostics) {
             continue;
         }
         match option(name) {
+            None if name == VARIABLE_WORDS => {
+                let words = value.as_str().unwrap_or_default();
+                let message = format!("{} takes options as key=value words; `{words}` is none", task.module);
+                diagnostics.push(Diagnostic::error(&value.span, message));
+            }
             None => {
                 let visible = spec.iter().filter(|option| !option.name.starts_with('_') && option.kind != Kind::Blob);
                 let message = format!("`{}` has no option `{name}`", task.module);
@@ -143,7 +169,7 @@ pub(super) fn templates(node: &Node, diagnostics: &mut Diagnostics) {
 /// Checks that every condition under a node is an expression.
 fn conditions(node: &Node, diagnostics: &mut Diagnostics) {
     match &node.shape {
-        Shape::Str(text) if !text.value.trim().is_empty() && !engine::is_template(&text.value) => {
+        Shape::Str(text) if !text.value.trim().is_empty() && !condition::is_whole_template(&text.value) => {
             if let Err(error) = engine::check_expression(&text.value) {
                 let message = error.message.replace("in template", "in this condition");
                 diagnostics.push(Diagnostic::error(&node.span, message));

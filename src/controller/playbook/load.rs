@@ -134,17 +134,19 @@ impl Loader {
             base: folder.to_owned(),
             role: None,
             handler: false,
+            in_block: false,
             tolerant: false,
             handlers: Arc::default(),
         };
-        let (roles, mut role_handlers) = self.play_roles(map.get("roles"), &around, diagnostics);
+        let (roles, role_handlers) = self.play_roles(map.get("roles"), &around, diagnostics);
         let section = |name: &str, diagnostics: &mut Diagnostics| {
             map.get(name).map(|node| self.items(node, &around, diagnostics)).unwrap_or_default()
         };
         let handlers_around = Surroundings { handler: true, ..around.clone() };
-        let mut handlers =
-            map.get("handlers").map(|node| self.items(node, &handlers_around, diagnostics)).unwrap_or_default();
-        handlers.append(&mut role_handlers);
+        let own = map.get("handlers").map(|node| self.items(node, &handlers_around, diagnostics)).unwrap_or_default();
+        // The play's come behind those of its roles, and so win over them.
+        let mut handlers = role_handlers;
+        handlers.extend(own);
         let (pre_tasks, tasks, post_tasks) =
             (section("pre_tasks", diagnostics), section("tasks", diagnostics), section("post_tasks", diagnostics));
         handlers.extend(around.take_handlers());

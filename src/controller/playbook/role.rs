@@ -42,6 +42,8 @@ pub struct Role {
     pub public: bool,
     /// Tells it from other uses of roles: the same for the same role with the same parameters.
     pub key: String,
+    /// The same for uses whose handlers are the same, whichever of its tasks they run.
+    pub handlers_key: String,
 }
 
 /// A role that is asked for, and how.

@@ -24,6 +24,8 @@ pub struct Diagnostic {
     pub hints: Vec<String>,
     /// Whether it is about something that is not there rather than something that is wrong.
     pub absence: bool,
+    /// Whether it is about a key that is written twice.
+    pub duplicate: bool,
 }
 
 /// Findings collected over a whole run of checks.
@@ -49,7 +51,14 @@ impl Diagnostic {
     /// An error without a place.
     #[must_use]
     pub fn bare(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), span: None, hints: Vec::new(), absence: false }
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            span: None,
+            hints: Vec::new(),
+            absence: false,
+            duplicate: false,
+        }
     }
 
     /// An error about a file or role that is not there.

@@ -41,9 +41,11 @@ impl MappingBuilder {
                 std::collections::hash_map::Entry::Occupied(mut slot) => {
                     let (at, was_own) = *slot.get();
                     if was_own && own {
-                        let name = key.as_str().map_or_else(|| "this key".to_owned(), |name| format!("`{name}`"));
+                        let name = key.as_str().map_or_else(String::new, |name| format!(" '{name}'"));
                         let first = entries[at].0.span.line;
-                        let finding = Diagnostic::warning(&key.span, format!("{name} is already set on line {first}"));
+                        let message =
+                            format!("Found duplicate mapping key{name}, which is already set on line {first}");
+                        let finding = Diagnostic { duplicate: true, ..Diagnostic::warning(&key.span, message) };
                         diagnostics.push(finding.hint("the last value counts; remove the other one"));
                     }
                     slot.insert((at, own));

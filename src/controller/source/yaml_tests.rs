@@ -93,7 +93,7 @@ fn a_key_written_twice_warns_and_the_last_counts() {
     assert_eq!(nodes.unwrap()[0].to_json().to_string(), r#"{"a":3,"b":2}"#);
     assert!(!diagnostics.has_errors());
     let finding = &diagnostics.found[0];
-    assert_eq!(finding.message, "`a` is already set on line 1");
+    assert_eq!(finding.message, "Found duplicate mapping key 'a', which is already set on line 1");
     assert_eq!(finding.span.as_ref().unwrap().to_string(), "t.yml:3:1");
 }
 

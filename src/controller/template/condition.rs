@@ -7,7 +7,10 @@ use super::{
     error::{TemplateError, Trouble},
     special,
 };
-use crate::controller::source::{Node, Shape};
+use crate::controller::{
+    source::{Node, Shape},
+    variables::Var,
+};
 
 /// Whether a condition holds; a list holds when all its items do.
 ///
@@ -38,12 +41,13 @@ fn holds(text: &str, context: &Value) -> Result<bool, TemplateError> {
     if text.is_empty() {
         return Ok(true);
     }
-    let value = if is_template(text) {
+    let value = if is_whole_template(text) {
         let rendered = render_text(text, context)?;
-        // A template in a condition gives an expression, as long as Ansible has had conditions.
+        // A variable of the user's may hold an expression; text that was put together or said by a host is none.
         match rendered.as_str() {
-            Some(inner) if inner != text => evaluate(inner, context)?,
-            _ => rendered,
+            Some(inner) if is_written(text.trim_matches(['{', '}']).trim(), context) => evaluate(inner, context)?,
+            Some(inner) => return Err(untrusted(inner)),
+            None => rendered,
         }
     } else {
         evaluate(text, context)?
@@ -52,7 +56,7 @@ fn holds(text: &str, context: &Value) -> Result<bool, TemplateError> {
     match value.kind() {
         ValueKind::Bool => Ok(value.is_true()),
         // A variable that holds an expression, as a plain name.
-        ValueKind::String if is_name(text) => match value.as_str().unwrap_or_default() {
+        ValueKind::String if is_written(text, context) => match value.as_str().unwrap_or_default() {
             "" => Err(not_boolean(text, &value)),
             inner => evaluate(inner, context).and_then(|inner| match inner.kind() {
                 ValueKind::Bool => Ok(inner.is_true()),
@@ -63,8 +67,37 @@ fn holds(text: &str, context: &Value) -> Result<bool, TemplateError> {
     }
 }
 
-fn is_name(text: &str) -> bool {
-    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+/// Whether all of a condition stands in braces.
+#[must_use]
+pub fn is_whole_template(text: &str) -> bool {
+    let text = text.trim();
+    is_template(text) && text.starts_with("{{") && text.ends_with("}}")
+}
+
+/// The list of conditions that a `{{ name }}` stands for, when the user has written one.
+#[must_use]
+pub fn written_list(node: &Node, context: &Value) -> Option<Node> {
+    let text = node.as_str().filter(|text| is_whole_template(text))?;
+    let name = text.trim().trim_matches(['{', '}']).trim();
+    match super::lazy::scope_of(context)?.get(name)? {
+        Var::Node(list) if list.as_list().is_some() => Some(list.clone()),
+        _ => None,
+    }
+}
+
+/// Whether a name is that of a variable whose value stands in the user's files.
+fn is_written(name: &str, context: &Value) -> bool {
+    let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let variable = super::lazy::scope_of(context).and_then(|scope| scope.get(name));
+    plain && matches!(variable, Some(Var::Node(node)) if super::engine::template_text(node).is_none())
+}
+
+fn untrusted(text: &str) -> TemplateError {
+    let text: String = text.chars().take(80).collect();
+    TemplateError::new(
+        Trouble::Failed,
+        format!("untrusted template or expression: `{text}` was not written in a playbook"),
+    )
 }
 
 fn not_boolean(text: &str, value: &Value) -> TemplateError {

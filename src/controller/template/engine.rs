@@ -78,7 +78,14 @@ pub fn render_text(text: &str, context: &Value) -> Result<Value, TemplateError> 
         return Ok(Value::from(text));
     }
     guarded(text, || match &*compiled(text)? {
-        Compiled::Expression(expression) => Ok(expression.eval(context.clone())?),
+        Compiled::Expression(expression) => {
+            let value = expression.eval(context.clone())?;
+            // The line break behind an expression is no text beside it, and still there where the expression gives text.
+            Ok(match value.as_str() {
+                Some(line) if text.ends_with('\n') => Value::from(format!("{line}\n")),
+                _ => value,
+            })
+        }
         Compiled::Template(name) => {
             let rendered = environment().get_template(name)?.render(context.clone())?;
             Ok(Value::from(restore_newlines(text, rendered)))
@@ -132,7 +139,12 @@ fn compiled(text: &str) -> Result<Arc<Compiled>, TemplateError> {
     if let Some(known) = cache.get_or_insert_default().get(text) {
         return Ok(known.clone());
     }
-    let compiled = Arc::new(match rewrite::template(text, &syntax(), true)? {
+    let one_line = text.strip_suffix('\n').filter(|line| line.ends_with("}}")).unwrap_or(text);
+    let mut parsed = rewrite::template(one_line, &syntax(), true)?;
+    if one_line.len() < text.len() && matches!(parsed, Parsed::Template(_)) {
+        parsed = rewrite::template(text, &syntax(), true)?;
+    }
+    let compiled = Arc::new(match parsed {
         Parsed::Expression(expression) => Compiled::Expression(environment().compile_expression_owned(expression)?),
         Parsed::Template(template) => {
             let name = files::inline(&template);
@@ -188,12 +200,27 @@ fn register(env: &mut Environment<'static>) {
         special::used(&value, &name).map_err(TemplateError::into_engine)?;
         Ok(value)
     });
+    env.add_filter("__named", |value: Value, name: String| {
+        if value.is_undefined() {
+            lazy::remember(name);
+        }
+        value
+    });
+    env.add_filter("__rendered", |state: &mut State<'_, '_>, text: String| -> Result<Value, minijinja::Error> {
+        let context = state.lookup("__scope").unwrap_or_default();
+        render_text(&text, &context).map_err(TemplateError::into_engine)
+    });
     env.add_filter("__mod", super::value::percent);
     env.add_global("omit", special::omit());
     env.add_test("defined", |value: &Value| !value.is_undefined());
     env.add_test("undefined", |value: &Value| value.is_undefined());
     env.add_function("undef", |arguments: Rest<Value>| {
-        drop(arguments);
+        let hint = arguments
+            .first()
+            .map(|hint| hint.get_attr("hint").ok().filter(|hint| !hint.is_undefined()).unwrap_or_else(|| hint.clone()));
+        let message =
+            hint.map_or_else(|| "Mandatory variable has not been overridden".to_owned(), |hint| hint.to_string());
+        lazy::remember_undef(message);
         Value::UNDEFINED
     });
 }

@@ -87,11 +87,19 @@ impl From<minijinja::Error> for TemplateError {
         let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
         let message = match error.kind() {
             minijinja::ErrorKind::SyntaxError => format!("syntax error in template: {message}"),
-            minijinja::ErrorKind::UnknownFilter | minijinja::ErrorKind::UnknownTest => message,
+            // The engine says no more than that a calculation has no result.
+            minijinja::ErrorKind::InvalidOperation if divides_by_zero(&message) => {
+                format!("division by zero: {message}")
+            }
             _ => message,
         };
         Self { kind, message, span: None }
     }
+}
+
+fn divides_by_zero(message: &str) -> bool {
+    message.starts_with("unable to calculate ")
+        && ["/ 0", "/ 0.0", "/ -0.0", "% 0", "% 0.0"].iter().any(|end| message.ends_with(end))
 }
 
 impl fmt::Display for TemplateError {

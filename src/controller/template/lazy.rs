@@ -16,6 +16,9 @@ use crate::controller::{
     variables::{Scope, Var},
 };
 
+/// The function that gives an undefined value on purpose.
+const UNDEF: &str = "undef(";
+
 thread_local! {
     /// Why the last variable that turned out undefined is so: its template uses something that is not there.
     static LAST_UNDEFINED: RefCell<Option<(String, String)>> = const { RefCell::new(None) };
@@ -162,10 +165,27 @@ fn or_invalid(name: &str, value: Result<Value, TemplateError>) -> Value {
     }
 }
 
+/// Notes why an item of what comes out of a filter is undefined.
+pub(super) fn remember(message: String) {
+    LAST_UNDEFINED.set(Some((super::value::UNNAMED.to_owned(), message)));
+}
+
+/// Notes what `undef()` was given to say.
+pub(super) fn remember_undef(message: String) {
+    LAST_UNDEFINED.set(Some((UNDEF.to_owned(), message)));
+}
+
+/// What was noted of something unnamed that is undefined.
+pub(super) fn remembered() -> Option<String> {
+    LAST_UNDEFINED.take().filter(|(name, _)| name == super::value::UNNAMED).map(|(_, message)| message)
+}
+
 /// The error for using `name`, which is undefined.
 pub(super) fn explain(name: &str) -> TemplateError {
     let because = LAST_UNDEFINED.take().filter(|(variable, _)| name.contains(variable.as_str()));
     let message = match (because, name.rsplit_once('.')) {
+        (Some((_, inner)), _) if name == super::value::UNNAMED => inner,
+        (Some((variable, inner)), _) if variable == UNDEF => inner,
         (Some((variable, inner)), _) if inner.contains(&format!("'{variable}'")) => inner,
         (Some((variable, inner)), _) => format!("{inner} (used by '{variable}')"),
         (None, Some((parent, attribute))) if is_path(name) => {

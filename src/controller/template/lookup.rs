@@ -178,6 +178,9 @@ fn call(state: &State<'_, '_>, name: &str, terms: &[Value], keywords: &Kwargs, l
     if wantlist {
         return Ok(Value::from(found));
     }
+    if found.is_empty() {
+        return Ok(Value::from(found));
+    }
     if found.iter().all(|item| item.as_str().is_some()) {
         let texts: Vec<&str> = found.iter().filter_map(Value::as_str).collect();
         return Ok(Value::from(texts.join(",")));

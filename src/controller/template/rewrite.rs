@@ -24,7 +24,7 @@ const LENIENT_TESTS: &[&str] = &["defined", "undefined"];
 /// When it does not parse.
 pub(super) fn expression(source: &str, plain_backslashes: bool) -> Result<String, minijinja::Error> {
     let parsed = parse_expr(source)?;
-    let mut rewriter = Rewriter { source, plain_backslashes, edits: Vec::new() };
+    let mut rewriter = Rewriter { source, plain_backslashes, embedded: true, edits: Vec::new() };
     rewriter.used(&parsed);
     Ok(rewriter.finish())
 }
@@ -48,7 +48,7 @@ pub(super) fn template(
 ) -> Result<Parsed, minijinja::Error> {
     let parsed = parse(source, "<template>", syntax.clone())?;
     let Stmt::Template(root) = &parsed else { return Ok(Parsed::Template(source.to_owned())) };
-    let mut rewriter = Rewriter { source, plain_backslashes, edits: Vec::new() };
+    let mut rewriter = Rewriter { source, plain_backslashes, embedded: false, edits: Vec::new() };
     if let [Stmt::EmitExpr(only)] = root.children.as_slice()
         && is_one_pair(source, syntax)
     {
@@ -83,6 +83,8 @@ struct Edit {
 struct Rewriter<'s> {
     source: &'s str,
     plain_backslashes: bool,
+    /// Whether strings in it are templates themselves, as in `when: "'{{ a }}' == b"`.
+    embedded: bool,
     edits: Vec<Edit>,
 }
 
@@ -220,8 +222,10 @@ impl Rewriter<'_> {
             Expr::IfExpr(choice) => self.choice(choice),
             Expr::Filter(filter) => {
                 if let Some(input) = &filter.expr {
-                    if LENIENT_FILTERS.contains(&filter.name) {
-                        self.walk(input);
+                    if filter.name == "mandatory" {
+                        self.named(input);
+                    } else if LENIENT_FILTERS.contains(&filter.name) {
+                        self.lenient(input);
                     } else {
                         self.used(input);
                     }
@@ -230,7 +234,7 @@ impl Rewriter<'_> {
             }
             Expr::Test(test) => {
                 if LENIENT_TESTS.contains(&test.name) {
-                    self.walk(&test.expr);
+                    self.lenient(&test.expr);
                 } else {
                     self.used(&test.expr);
                 }
@@ -254,6 +258,27 @@ impl Rewriter<'_> {
                 map.values.iter().for_each(|value| self.used(value));
             }
         }
+    }
+
+    /// An expression that may be undefined; filters in it pass on what is.
+    fn lenient(&mut self, expression: &Expr<'_>) {
+        match expression {
+            Expr::Filter(filter) if !LENIENT_FILTERS.contains(&filter.name) => {
+                filter.expr.iter().for_each(|input| self.lenient(input));
+                self.arguments(&filter.args);
+            }
+            Expr::GetAttr(get) => self.lenient(&get.expr),
+            _ => self.walk(expression),
+        }
+    }
+
+    /// An expression of which is kept how it is called, for what complains about it.
+    fn named(&mut self, expression: &Expr<'_>) {
+        let extent = self.balanced(extent(expression));
+        self.insert(extent.0, true, "((");
+        self.lenient(expression);
+        let name = self.source[extent.0..extent.1].replace('"', "'").replace(['\\', '\n'], " ");
+        self.insert(extent.1, false, format!(")|__named(\"{name}\"))"));
     }
 
     fn choice(&mut self, choice: &IfExpr<'_>) {
@@ -287,6 +312,10 @@ impl Rewriter<'_> {
     }
 
     fn constant(&mut self, value: &minijinja::Value, span: Span) {
+        if self.embedded && value.as_str().is_some_and(super::engine::is_template) {
+            self.insert(span.start_offset as usize, true, "((");
+            self.insert(span.end_offset as usize, false, ")|__rendered)");
+        }
         if !self.plain_backslashes || value.as_str().is_none() {
             return;
         }

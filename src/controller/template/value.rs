@@ -8,12 +8,15 @@ use super::{
 };
 use crate::protocol::Json;
 
+/// What a value is called that no template calls anything.
+pub(super) const UNNAMED: &str = "value";
+
 /// A value with everything in it looked at: no template is left, `omit`ted items are gone.
 ///
 /// # Errors
 /// The first thing in it that is undefined, unknown or broken.
 pub fn resolve(value: &Value) -> Result<Value, TemplateError> {
-    special::used(value, "value")?;
+    special::used(value, UNNAMED)?;
     match value.kind() {
         ValueKind::Seq | ValueKind::Iterable => {
             let mut items = Vec::new();

@@ -9,37 +9,56 @@ use super::{Layer, layers::Layers};
 
 /// What was put together so far.
 #[derive(Debug, Default)]
-pub struct Shared {
-    hosts: Mutex<HashMap<String, Layers>>,
-    everyone: Mutex<Option<Arc<Layer>>>,
+pub struct Shared(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    hosts: HashMap<String, Layers>,
+    everyone: Option<Arc<Layer>>,
+    /// How often something has changed: what was begun before a change is not kept behind it.
+    changes: u64,
 }
 
 impl Shared {
     /// What a host has from the inventory and beside the playbook.
     pub fn of_host(&self, host: &str, make: impl FnOnce() -> Layers) -> Layers {
-        if let Some(known) = open(&self.hosts).get(host) {
-            return known.clone();
-        }
+        let changes = {
+            let known = open(&self.0);
+            if let Some(layers) = known.hosts.get(host) {
+                return layers.clone();
+            }
+            known.changes
+        };
         // Not under the lock: to make one host's layers may need another's.
         let made = make();
-        open(&self.hosts).insert(host.to_owned(), made.clone());
+        let mut known = open(&self.0);
+        if known.changes == changes {
+            known.hosts.insert(host.to_owned(), made.clone());
+        }
         made
     }
 
     /// What is the same for all hosts.
     pub fn of_everyone(&self, make: impl FnOnce() -> Layer) -> Arc<Layer> {
-        if let Some(known) = &*open(&self.everyone) {
-            return known.clone();
-        }
+        let changes = {
+            let known = open(&self.0);
+            if let Some(layer) = &known.everyone {
+                return layer.clone();
+            }
+            known.changes
+        };
         let made = Arc::new(make());
-        *open(&self.everyone) = Some(made.clone());
+        let mut known = open(&self.0);
+        if known.changes == changes {
+            known.everyone = Some(made.clone());
+        }
         made
     }
 
     /// Something they were made of has changed.
     pub fn forget(&self) {
-        open(&self.hosts).clear();
-        *open(&self.everyone) = None;
+        let mut known = open(&self.0);
+        *known = Known { changes: known.changes + 1, ..Known::default() };
     }
 }
 
@@ -68,6 +87,16 @@ mod tests {
             Layers::default()
         });
         assert_eq!(made, 2);
+        shared.of_host("b", || {
+            // Made of what is out of date by the time it is made.
+            shared.forget();
+            Layers::default()
+        });
+        shared.of_host("b", || {
+            made += 1;
+            Layers::default()
+        });
+        assert_eq!(made, 3);
         let first = shared.of_everyone(Layer::new);
         assert!(Arc::ptr_eq(&first, &shared.of_everyone(Layer::new)));
     }

@@ -8,7 +8,7 @@ use crate::controller::{
     inventory::Inventory,
     playbook::Item,
     scheduler::{Cursor, Ending, Position},
-    source::{Diagnostic, Diagnostics, Node, Span, composer::Marks},
+    source::{Diagnostic, Diagnostics, Span},
 };
 
 impl Through {
@@ -30,7 +30,9 @@ impl Through {
                 let more: Vec<Item> = includes.iter().flat_map(|(_, handlers, _)| handlers.iter().cloned()).collect();
                 if !more.is_empty() {
                     let mut known = self.batch.handlers.write().unwrap_or_else(PoisonError::into_inner);
-                    Arc::make_mut(&mut known).extend(handlers::flat(&more));
+                    let mut more = handlers::flat(&more);
+                    more.retain(|handler| !known.iter().any(|other| handlers::same(other, handler)));
+                    Arc::make_mut(&mut known).extend(more);
                 }
                 (known.len() - 1, items)
             }
@@ -105,22 +107,6 @@ impl Through {
             }
             self.cursors[host].advance(Ending::Passed);
         }
-    }
-
-    pub(super) fn add_host(&self, name: &str, groups: &[String], variables: &crate::protocol::Map) {
-        let span = Span::synthetic("add_host", name);
-        self.run.change_inventory(|inventory| {
-            let host = inventory.add_host(name, &span);
-            for group in groups.iter().filter(|group| !group.is_empty()) {
-                let group = inventory.add_group(group, &span);
-                inventory.add_host_to_group(host, group);
-            }
-            let marks = Marks { trusted: false, secret: false };
-            for (variable, value) in variables {
-                inventory.hosts[host].vars.insert(variable.as_str().into(), Node::from_json(value, &span, marks));
-            }
-            inventory.reconcile();
-        });
     }
 
     pub(super) fn join(&self, host: &str, group: &str, parents: &[String]) {

@@ -298,7 +298,8 @@ impl Loader {
             parents: parents.to_vec(),
             dependencies: Vec::new(),
             includer: std::sync::OnceLock::new(),
-            key,
+            handlers_key: format!("{} {key}", wanted.files.handlers),
+            key: format!("{:?} {key}", wanted.files),
         })
     }
 }
@@ -315,7 +316,7 @@ fn is_true(text: &str) -> bool {
     matches!(text.to_lowercase().as_str(), "yes" | "true" | "on" | "1" | "y" | "t")
 }
 
-/// Tells uses of a role apart, wherever they stand.
+/// Tells uses of a role apart, wherever they stand, but for the files they use.
 fn key(path: &Path, wanted: &Wanted, parameters: &Layer) -> String {
     let parameters: Vec<String> = parameters
         .iter()
@@ -328,5 +329,5 @@ fn key(path: &Path, wanted: &Wanted, parameters: &Layer) -> String {
     let said: Vec<String> = [vars, when, tags, environment]
         .map(|node| node.as_ref().map(|node| node.to_json().to_string()).unwrap_or_default())
         .to_vec();
-    format!("{} {:?} {parameters:?} {said:?}", path.display(), wanted.files)
+    format!("{} {parameters:?} {said:?}", path.display())
 }

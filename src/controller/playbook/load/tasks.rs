@@ -33,6 +33,8 @@ pub struct Surroundings {
     pub role: Option<Arc<Role>>,
     /// Whether these are handlers.
     pub handler: bool,
+    /// Whether these stand in a block.
+    pub in_block: bool,
     /// Whether the playbook deals with failures itself, so that wrong options are for the task to fail with.
     pub tolerant: bool,
     /// Handlers of roles that are imported here; they count for the whole play.
@@ -63,7 +65,8 @@ impl Loader {
     /// Reads a file of tasks.
     pub fn task_file(&self, path: &Path, around: &Surroundings, diagnostics: &mut Diagnostics) -> Items {
         let Some(node) = yaml::load_one(path, &self.keyring, diagnostics) else { return Vec::new() };
-        let around = Surroundings { folder: path.parent().map_or_else(PathBuf::new, Path::to_owned), ..around.clone() };
+        let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+        let around = Surroundings { folder, in_block: false, ..around.clone() };
         self.items(&node, &around, diagnostics)
     }
 
@@ -87,8 +90,12 @@ impl Loader {
     }
 
     fn block(&self, node: &Node, map: &Mapping, around: &Surroundings, diagnostics: &mut Diagnostics) -> Item {
+        if around.handler && around.in_block {
+            diagnostics.push(error(&node.span, "Using a block as a handler is not supported."));
+        }
         known_words(map, &[words::BLOCK, INHERITED, ADDED], "a block", diagnostics);
-        let inner = around.with(Arc::new(Keywords::of(map)));
+        let mut inner = around.with(Arc::new(Keywords::of(map)));
+        inner.in_block = true;
         check::keywords(map, diagnostics);
         let mut part = |name: &str| map.get(name).map(|node| self.items(node, &inner, diagnostics)).unwrap_or_default();
         let (rescue, always) = (part("rescue"), part("always"));
@@ -121,10 +128,14 @@ impl Loader {
             Err((message, span)) => return diagnostics.push(error(&span, message)),
         };
         let own = Arc::new(Keywords::of(map));
-        if !around.tolerant {
+        if !around.tolerant && map.get("ignore_errors").is_none() {
             check::keywords(map, diagnostics);
         }
         if matches!(module.as_str(), "import_role" | "include_role") {
+            if around.handler {
+                let message = format!("Using '{module}' as a handler is not supported.");
+                return diagnostics.push(error(&module_span, message));
+            }
             Self::role_words(&arguments, diagnostics);
         }
         if module == "include_tasks" && !Self::names_file(node, &arguments, diagnostics) {
@@ -255,7 +266,8 @@ impl Loader {
                 return diagnostics.push(error(&file.span, message).hint(hint));
             }
         };
-        match find_task_file(&name, &around.folder, around.role.as_deref()) {
+        let found = find_task_file(&name, &around.folder, around.role.as_deref());
+        match found.or_else(|| find_task_file(&name, &around.base, None)) {
             Some(path) => items.extend(self.task_file(&path, &around.with(own.clone()), diagnostics)),
             None => diagnostics.push(Diagnostic::absent(&file.span, format!("there is no task file {name}"))),
         }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
+use super::super::filters::collections::Group;
+
 /// `str(value)`: strings as they are, everything else as [`repr`] writes it.
 pub fn text(value: &Value) -> String {
     match value.kind() {
@@ -31,6 +33,9 @@ fn write_repr(out: &mut String, value: &Value) {
         ValueKind::Number => out.push_str(&float(f64::try_from(value.clone()).unwrap_or(f64::NAN))),
         ValueKind::String => write_quoted(out, value.as_str().unwrap_or_default()),
         ValueKind::Bytes => write_bytes(out, value.as_bytes().unwrap_or_default()),
+        _ if value.downcast_object_ref::<Group>().is_some() => {
+            let _ = write!(out, "{value}");
+        }
         ValueKind::Seq | ValueKind::Iterable => {
             let items: Vec<Value> = value.try_iter().map(Iterator::collect).unwrap_or_default();
             let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };

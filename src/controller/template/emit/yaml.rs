@@ -26,6 +26,8 @@ pub struct Style {
     pub explicit_end: bool,
     /// The style every scalar is asked to take: `"`, `'`, `|` or `>`.
     pub scalars: Option<char>,
+    /// Whether every tag and every quote is written.
+    pub canonical: bool,
 }
 
 impl Default for Style {
@@ -39,6 +41,7 @@ impl Default for Style {
             explicit_start: false,
             explicit_end: false,
             scalars: None,
+            canonical: false,
         }
     }
 }
@@ -57,6 +60,7 @@ pub fn write(value: &Value, style: &Style) -> Result<String, Error> {
         emitter.set_indent(style.indent);
         emitter.set_width(style.width);
         emitter.set_unicode(style.unicode);
+        emitter.set_canonical(style.canonical);
         for event in events {
             emitter.emit(event).map_err(|error| failure(&error))?;
         }

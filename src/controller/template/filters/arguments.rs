@@ -73,6 +73,11 @@ impl Arguments {
         Ok(())
     }
 
+    /// Whether what the filter is applied to is undefined.
+    pub fn first_is_undefined(&self) -> bool {
+        self.bound.first().and_then(|(_, value)| value.as_ref()).is_some_and(Value::is_undefined)
+    }
+
     /// The argument, if it was given.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.bound.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.as_ref())
@@ -117,7 +122,7 @@ impl Arguments {
             .map(|value| {
                 value.as_i64().ok_or_else(|| {
                     let message =
-                        format!("{}(): '{name}' must be an integer, not {}", self.function, python::type_name(value));
+                        format!("{}(): {name} must be an integer, not {}", self.function, python::type_name(value));
                     invalid(message)
                 })
             })

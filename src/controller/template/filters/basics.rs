@@ -51,7 +51,8 @@ fn mandatory(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     if undefined(value).is_none() {
         return Ok(value.clone());
     }
-    let message = args.some("msg").map_or_else(|| "Mandatory variable not defined.".to_owned(), python::text);
+    let name = super::super::lazy::remembered().map_or_else(String::new, |name| format!(" '{name}'"));
+    let message = args.some("msg").map_or_else(|| format!("Mandatory variable{name} not defined."), python::text);
     Err(Error::new(ErrorKind::UndefinedError, message))
 }
 

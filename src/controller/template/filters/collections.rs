@@ -75,7 +75,7 @@ fn sort(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 
 /// A group: unpacks as `(grouper, list)` and answers to both names.
 #[derive(Debug)]
-struct Group {
+pub struct Group {
     grouper: Value,
     list: Value,
 }
@@ -136,6 +136,11 @@ fn unique(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let path = args.some("attribute");
     let hashable =
         list.iter().all(|item| path.is_some() || !(is_list(item) && !item.is_tuple() || item.kind() == ValueKind::Map));
+    if !hashable && args.get("case_sensitive").is_some_and(|said| !said.is_none() && !said.is_true()) {
+        return Err(invalid(
+            "unique cannot leave letter case aside among lists and dictionaries, and cannot fall back to something that does",
+        ));
+    }
     distinct(list, args.flag("case_sensitive") || !hashable, path).map(Value::from)
 }
 

@@ -53,12 +53,13 @@ fn unfit(encoding: &str) -> Error {
     invalid(format!("'{encoding}' codec can't encode the text"))
 }
 
-fn decoded(bytes: Vec<u8>, encoding: &str) -> Result<String, Error> {
+/// The text of bytes in one of the encodings named by `encoding=`.
+pub fn decoded(bytes: Vec<u8>, encoding: &str) -> Result<String, Error> {
     let wide = |bytes: &[u8], pair: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|unit| pair([unit[0], unit[1]])).collect();
         String::from_utf16(&units).map_err(|_| unreadable(encoding))
     };
-    match encoding.to_lowercase().replace('_', "-").as_str() {
+    match encoding.to_lowercase().replace('_', "-").replace("iso8859", "iso-8859").as_str() {
         "utf-8" | "utf8" => String::from_utf8(bytes).map_err(|_| unreadable(encoding)),
         "ascii" | "us-ascii" if bytes.is_ascii() => String::from_utf8(bytes).map_err(|_| unreadable(encoding)),
         "ascii" | "us-ascii" => Err(unreadable(encoding)),

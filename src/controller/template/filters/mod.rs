@@ -6,7 +6,7 @@ pub mod collections;
 pub mod combinatorics;
 pub mod crypt;
 mod dicts;
-mod encode;
+pub mod encode;
 mod hashes;
 mod ipaddr;
 mod markup;
@@ -98,6 +98,13 @@ pub fn register(env: &mut Environment<'static>) {
             env.add_filter(name, move |state: &mut State<'_, '_>, args: Rest<ValueOrKwargs>| call(state, filter, args));
         }
     }
+    // Ansible's own tests look at values with it: everything in them is rendered.
+    env.add_filter("ansible._protomatter.finalize", |value: Value| {
+        super::value::resolve(&value).map_err(super::error::TemplateError::into_engine)
+    });
+    env.add_function("now", |args: Rest<ValueOrKwargs>| {
+        moment::now(&Arguments::bind("now", "utc fmt", &args.into_values())?)
+    });
     env.add_function("dict", |args: Rest<ValueOrKwargs>| {
         let args = Arguments::bind("dict", "*source **entries", &args.into_values())?;
         args.refuse_undefined()?;
@@ -105,10 +112,17 @@ pub fn register(env: &mut Environment<'static>) {
     });
 }
 
+/// Filters that take undefined values in what they are given, but nothing undefined to go through.
+const LENIENT_ITERATION: &[&str] = &["map", "select", "reject", "selectattr", "rejectattr"];
+
 fn call(state: &mut State<'_, '_>, filter: &'static Filter, args: Rest<ValueOrKwargs>) -> Result<Value, Error> {
     let args = Arguments::bind(filter.name, filter.signature, &args.into_values())?;
-    if !filter.lenient {
-        args.refuse_undefined()?;
+    // What is undefined is passed on: it is where it is used that it matters.
+    if !filter.lenient && args.refuse_undefined().is_err() {
+        return Ok(Value::UNDEFINED);
+    }
+    if LENIENT_ITERATION.contains(&filter.name) && args.first_is_undefined() {
+        return Ok(Value::UNDEFINED);
     }
     (filter.run)(state, &args)
 }

@@ -4,6 +4,7 @@ use minijinja::value::{Kwargs, Tuple, ValueKind};
 use minijinja::{Error, State, Value};
 
 use super::super::emit::python;
+use super::super::lazy;
 use super::Filter;
 use super::arguments::{Arguments, attribute, invalid, undefined};
 
@@ -27,6 +28,13 @@ pub(super) const ALL: &[Filter] = &[
 
 type Outcome = Result<Value, Error>;
 
+/// An attribute that is not there, and what to say once that matters.
+fn missing(item: &Value, path: &Value) -> Value {
+    let (kind, path) = (python::type_name(item), python::text(path));
+    lazy::remember(format!("object of type '{kind}' has no attribute '{path}'"));
+    Value::UNDEFINED
+}
+
 fn map(state: &mut State<'_, '_>, args: &Arguments) -> Outcome {
     let list = args.list("value")?;
     if args.rest().is_empty() {
@@ -42,6 +50,7 @@ fn map(state: &mut State<'_, '_>, args: &Arguments) -> Outcome {
             let found = attribute(&item, path)?;
             out.push(match named("default") {
                 Some(default) if undefined(&found).is_some() => default.clone(),
+                None if found.is_undefined() => missing(&item, path),
                 _ => found,
             });
         }

@@ -98,6 +98,7 @@ fn to_yaml(args: &Arguments, nice: bool) -> Outcome {
     style.sort_keys = args.flag_or("sort_keys", true);
     style.explicit_start = args.flag("explicit_start");
     style.explicit_end = args.flag("explicit_end");
+    style.canonical = args.flag("canonical");
     style.scalars = args.some("default_style").and_then(|style| python::text(style).chars().next());
     yaml::write(args.need("value")?, &style).map(Value::from)
 }

@@ -29,11 +29,18 @@ type Outcome = Result<Vec<Value>, Error>;
 
 /// The text of a file among the play's `files`.
 pub(super) fn contents(around: &dyn Surroundings, lookup: &str, term: &Value) -> Result<String, Error> {
+    String::from_utf8(bytes(around, lookup, term)?).map_err(|_| refused(term, "It is not UTF-8."))
+}
+
+/// What a file among the play's `files` holds.
+pub(super) fn bytes(around: &dyn Surroundings, lookup: &str, term: &Value) -> Result<Vec<u8>, Error> {
     let name = text_term(lookup, term)?;
-    let refused = |reason: String| invalid(format!("Unable to access the file {}. {reason}", python::quoted(&name)));
-    let path = find_file(around, Some("files"), &name).ok_or_else(|| refused("File not found.".to_owned()))?;
-    let bytes = around.read(&path).map_err(|error| refused(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| refused("It is not UTF-8.".to_owned()))
+    let path = find_file(around, Some("files"), &name).ok_or_else(|| refused(term, "File not found."))?;
+    around.read(&path).map_err(|error| refused(term, &error.to_string()))
+}
+
+fn refused(name: &Value, reason: &str) -> Error {
+    invalid(format!("Unable to access the file {}. {reason}", python::quoted(&python::text(name))))
 }
 
 fn file(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Outcome {

@@ -4,8 +4,9 @@ use minijinja::{Error, Value};
 
 use super::super::emit::python;
 use super::super::filters::arguments::invalid;
+use super::super::filters::encode::decoded;
 use super::super::filters::pattern::Pattern;
-use super::files::contents;
+use super::files::bytes;
 use super::{Lookup, Options, Surroundings, text_term};
 
 pub(super) const ALL: &[Lookup] = &[Lookup::new(
@@ -29,7 +30,8 @@ fn ini(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Result<
         } else {
             options.text("section").unwrap_or_else(|| "global".to_owned())
         };
-        let text = contents(around, "ini", &Value::from(name.as_str()))?;
+        let encoding = options.text("encoding").unwrap_or_else(|| "utf-8".to_owned());
+        let text = decoded(bytes(around, "ini", &Value::from(name.as_str()))?, &encoding)?;
         let file = File::parse(&text, properties, &options, &name)?;
         let Some(entries) = file.section(&section) else {
             return Err(invalid(format!("No section {} in {}.", python::quoted(&section), python::quoted(&name))));

@@ -107,6 +107,13 @@ fn subelements(terms: &[Value]) -> Outcome {
         _ if is_list(elements) => items(elements)?,
         _ => return Err(wrong("first a dict or a list, second a string pointing to the subkey")),
     };
+    if flags.is_some_and(|flags| flags.kind() != ValueKind::Map) {
+        return Err(wrong("the optional third item must be a dict with flags"));
+    }
+    let known = |flags: &Value| python::pairs(flags).iter().all(|(key, _)| key.as_str() == Some("skip_missing"));
+    if flags.is_some_and(|flags| !known(flags)) {
+        return Err(wrong("the optional third item must be a dict with flags, of which there is only skip_missing"));
+    }
     let skip_missing = flags.and_then(|flags| named(flags, "skip_missing")).is_some_and(|flag| match flag.as_str() {
         Some(word) => matches!(word.to_lowercase().as_str(), "yes" | "on" | "true" | "1" | "y" | "t"),
         None => flag.is_true(),

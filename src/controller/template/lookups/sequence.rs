@@ -53,7 +53,9 @@ fn whole(options: &Options, name: &str) -> Result<Option<i128>, Error> {
     let base =
         if text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) { 8 } else { 0 };
     let number = parse_int(&text, base);
-    number.map(Some).ok_or_else(|| invalid(format!("can't parse {name}={text} as integer")))
+    number
+        .map(Some)
+        .ok_or_else(|| invalid(format!("{name} has an invalid value: can't parse {name}={text} as integer")))
 }
 
 fn generate(options: &Options, out: &mut Vec<Value>) -> Result<(), Error> {

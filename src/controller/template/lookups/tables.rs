@@ -5,7 +5,7 @@ use minijinja::{Error, Value};
 use super::super::emit::python;
 use super::super::filters::arguments::{invalid, is_list, items};
 use super::files::contents;
-use super::{Lookup, Options, Surroundings, key_values, text_term};
+use super::{Lookup, Options, Surroundings, find_file, key_values, text_term};
 
 pub(super) const ALL: &[Lookup] = &[Lookup::new("csvfile", "col keycol default delimiter file encoding", csvfile)];
 
@@ -29,10 +29,9 @@ fn csvfile(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Res
         }
         let key = bare.join(" ");
         let column = |name: &str, default: usize| match options.text(name) {
-            Some(text) => text
-                .trim()
-                .parse()
-                .map_err(|_| invalid(format!("{name} must be a column number, not {}", python::quoted(&text)))),
+            Some(text) => text.trim().parse().map_err(|_| {
+                invalid(format!("{name} has an invalid value: {} is no column number", python::quoted(&text)))
+            }),
             None => Ok(default),
         };
         let (column, key_column) = (column("col", 1)?, column("keycol", 0)?);
@@ -47,6 +46,9 @@ fn csvfile(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Res
             }
         };
         let name = options.text("file").unwrap_or_else(|| "ansible.csv".to_owned());
+        if find_file(around, Some("files"), &name).is_none() {
+            return Err(invalid(format!("csvfile: {}: No such file or directory", python::quoted(&name))));
+        }
         let text = contents(around, "csvfile", &Value::from(name))?;
         let mut found = None;
         for row in rows(&text, delimiter) {
