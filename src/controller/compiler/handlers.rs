@@ -20,6 +20,20 @@ pub fn flat(items: &[Item]) -> Vec<Item> {
     items.iter().flat_map(each).collect()
 }
 
+/// Adds handlers of an included role. Those that an earlier inclusion of it has brought are the same, and run once.
+pub fn add(known: &mut Vec<Item>, more: &[Item]) {
+    let place = |item: &Item| match item {
+        Item::Task(task) => task.role.as_ref().map(|role| (role.path.clone(), task.span.to_string())),
+        Item::Block(_) => None,
+    };
+    for item in flat(more) {
+        let of_role = place(&item);
+        if of_role.is_none() || !known.iter().any(|other| place(other) == of_role) {
+            known.push(item);
+        }
+    }
+}
+
 /// The handlers that a name or topic means: of those of that name the first in the last place that has one, and of those
 /// that listen likewise one of each name. A role is a place, and so is the play.
 #[must_use]

@@ -30,7 +30,7 @@ impl Through {
                 let more: Vec<Item> = includes.iter().flat_map(|(_, handlers, _)| handlers.iter().cloned()).collect();
                 if !more.is_empty() {
                     let mut known = self.batch.handlers.write().unwrap_or_else(PoisonError::into_inner);
-                    Arc::make_mut(&mut known).extend(handlers::flat(&more));
+                    handlers::add(Arc::make_mut(&mut known), &more);
                 }
                 (known.len() - 1, items)
             }
