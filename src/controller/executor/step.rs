@@ -330,7 +330,7 @@ impl Step {
             Err(message) => return Ok(Done::failed(message)),
         };
         if let Some(path) = own {
-            return turn.custom(&path, asked).await;
+            return Box::pin(turn.custom(&path, asked)).await;
         }
         if let Some(asked) = asked {
             match background::manner(&module, actions::find(&module).is_some(), asked) {
