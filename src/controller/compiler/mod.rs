@@ -1,5 +1,6 @@
 //! From a play to what one host does: variables in their order, tags, and the sections of the play as one list.
 
+mod configuration;
 pub mod handlers;
 pub mod magic;
 pub mod play;

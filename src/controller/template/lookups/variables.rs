@@ -79,7 +79,8 @@ fn config(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Resu
         let Some(name) = term.as_str() else {
             return Err(invalid(format!("Invalid setting identifier, {} is not a string.", python::repr(term))));
         };
-        match around.setting(name) {
+        let plugin = options.text("plugin_type").zip(options.text("plugin_name"));
+        match around.setting(name, plugin.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()))) {
             Some(value) if options.flag("show_origin", false) => {
                 out.push(Value::from_iter([value, Value::from("default")]));
             }
