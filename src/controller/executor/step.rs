@@ -239,6 +239,12 @@ impl Step {
                     self.run.events.emit(Event::Retry { host, task, left: tries - at });
                     tokio::time::sleep(delay).await;
                 }
+                // `failed_when` has the last word.
+                Ok(false) if attempt.result.get("failed_when_result") == Some(&json!(false)) => {
+                    attempt.result.insert("failed".to_owned(), json!(true));
+                    attempt.result.insert("attempts".to_owned(), json!(at - 1));
+                    return attempt;
+                }
                 Ok(false) => {
                     let failure = match attempt.outcome.verdict {
                         Verdict::Failed(failure) => failure,
