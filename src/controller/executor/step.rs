@@ -213,6 +213,12 @@ impl Step {
                     self.run.events.emit(Event::Retry { host, task, left: tries - at });
                     tokio::time::sleep(delay).await;
                 }
+                // `failed_when` has the last word.
+                Ok(false) if attempt.result.get("failed_when_result") == Some(&json!(false)) => {
+                    attempt.result.insert("failed".to_owned(), json!(true));
+                    attempt.result.insert("attempts".to_owned(), json!(at - 1));
+                    return attempt;
+                }
                 Ok(false) => {
                     let failure = match attempt.outcome.verdict {
                         Verdict::Failed(failure) => failure,
@@ -432,7 +438,9 @@ impl Step {
         }
         if let Some(node) = &self.task.arguments.template {
             let value = template::lazy::value(node, context).map_err(|error| error.at(&node.span))?;
-            add(&mut options, &template::resolve(&value)?)?;
+            if !template::special::is_omit(&value) {
+                add(&mut options, &template::resolve(&value)?)?;
+            }
         }
         // A condition is evaluated by the action that asks for it, and a loop variable's text is not rendered twice.
         let verbatim: &[&str] = match self.task.module.as_str() {
@@ -556,6 +564,10 @@ fn variables(effects: &[Effect]) -> Layer {
 }
 
 fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), TemplateError> {
+    if more.kind() != minijinja::value::ValueKind::Map {
+        let message = format!("Finalization of task args failed: they must be a mapping, not {}", more.kind());
+        return Err(TemplateError::new(Trouble::Failed, message));
+    }
     for key in more.try_iter()? {
         options.insert(key.to_string(), more.get_item(&key)?);
     }
