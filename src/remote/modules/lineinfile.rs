@@ -85,13 +85,15 @@ impl Module for LineInFile {
     }
 }
 
+/// What is said of an empty expression besides.
+const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
+
 impl LineInFile {
     fn present(&self, mut plan: Plan, probe: &Probe<'_>) -> Planned {
         if self.backrefs && self.regexp.is_none() {
             return Err(Stop::failed("regexp is required with backrefs=true"));
         }
         let Some(line) = &self.line else { return Err(Stop::failed("line is required with state=present")) };
-        const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
         for (name, text, advice) in
             [("regular expression", &self.regexp, FRONT), ("search string", &self.search_string, "")]
         {
