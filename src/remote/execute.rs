@@ -90,13 +90,21 @@ fn make(
     let mut done = Vec::with_capacity(plan.changes.len());
     for change in &plan.changes {
         let applied =
-            apply(system, change, &call.environment, blobs, progress).map_err(|failure| (failure, Map::new()))?;
+            apply(system, change, &call.environment, blobs, progress).map_err(|failure| (failure, begun(change)))?;
         if let Change::Run(run) = change {
             judge(run, &applied)?;
         }
         done.push(applied);
     }
     Ok(done)
+}
+
+/// What is returned when a change fails on its way: a conversation that breaks off has begun, and may have changed something.
+fn begun(change: &Change) -> Map {
+    match change {
+        Change::Run(Run { dialogue: Some(_), .. }) => Map::from_iter([("changed".to_owned(), json!(true))]),
+        _ => Map::new(),
+    }
 }
 
 /// Fails for an exit code that the run does not call success.
