@@ -26,7 +26,7 @@ use crate::{
         compiler::{Batch, scope},
         event::{Event, Report, Status, TaskInfo},
         playbook::Task,
-        source::{Diagnostics, Node, Shape},
+        source::{Diagnostics, Node},
         state::{Run, lock},
         template::{self, TemplateError, error::Trouble},
         variables::{Layer, Scope, Var},
@@ -264,7 +264,7 @@ impl Step {
                 Ok(true) => {}
                 Ok(false) => {
                     let mut attempt = Attempt::skipped("Conditional result was False");
-                    let false_part = false_condition(when, &context);
+                    let false_part = verdict::false_condition(when, &context);
                     attempt.result.insert("false_condition".to_owned(), false_part);
                     return Tried::Ended(attempt);
                 }
@@ -572,17 +572,6 @@ fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), Templa
         options.insert(key.to_string(), more.get_item(&key)?);
     }
     Ok(())
-}
-
-/// The part of a condition that does not hold, as written.
-fn false_condition(node: &Node, context: &Value) -> Json {
-    match &node.shape {
-        Shape::List(items) => items
-            .iter()
-            .find(|item| matches!(template::condition(item, context), Ok(false)))
-            .map_or(Json::Null, |item| false_condition(item, context)),
-        _ => node.to_json(),
-    }
 }
 
 /// Says which options an action does not take; those that hand them on to a module leave that to it.
