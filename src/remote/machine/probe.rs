@@ -230,10 +230,7 @@ impl<'a> Probe<'a> {
     pub fn lacks(&self, failure: Stop) -> Stop {
         match failure {
             Stop::Failed(failure, _) if self.awaits_packages() => {
-                let message = failure.message;
-                Stop::Unknown(format!(
-                    "{message}; whether a package that is to be installed before brings it is known after apply"
-                ))
+                Stop::Unknown(format!("{}, unless a package brings it that is to be installed before", failure.message))
             }
             other => other,
         }

@@ -163,7 +163,7 @@ mod tests {
         for (module, options) in &calls {
             let verdict = host.check(module, options.clone()).verdict;
             assert!(
-                matches!(&verdict, Verdict::Unknown(reason) if reason.contains("known after apply")),
+                matches!(&verdict, Verdict::Unknown(reason) if reason.contains("unless a package brings it")),
                 "{module}: {verdict:?}"
             );
         }

@@ -144,6 +144,14 @@ impl File {
         }
         let mut plan = Plan::new();
         match state {
+            // What is in a folder that a package brings is the package's business.
+            State::Absent
+                if probe.awaits_packages()
+                    && stat.is_none()
+                    && !directories::is_directory(probe, directories::parent(&path))? =>
+            {
+                return Err(probe.lacks(Stop::failed(format!("{} is not there", path.display()))));
+            }
             State::Absent => absent(&mut plan, &path, stat.as_ref()),
             State::File => self.existing(&mut plan, probe, path.clone(), stat)?,
             State::Directory => self.directory(&mut plan, probe, path.clone(), stat)?,

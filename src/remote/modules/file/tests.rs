@@ -110,6 +110,9 @@ fn what_a_package_brings_is_expected_or_unknown() {
     assert!(matches!(host.check("file", there).verdict, Verdict::Unknown(_)));
     assert_eq!(host.check("file", link).verdict, Verdict::Changed);
     assert_eq!(host.check("file", touch).verdict, Verdict::Changed);
+    let default = json!({"path": "/etc/nginx/sites-enabled/default", "state": "absent"});
+    assert!(matches!(host.check("file", default).verdict, Verdict::Unknown(_)));
+    assert_eq!(host.check("file", json!({"path": "/srv/gone", "state": "absent"})).verdict, Verdict::Unchanged);
     let owned = json!({"path": "/srv/page", "owner": "www-data"});
     assert_eq!(host.check("file", owned.clone()).verdict, Verdict::Changed);
     assert_eq!(host.check("file", owned).verdict, Verdict::Unchanged, "on its own prediction");
