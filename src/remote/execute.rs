@@ -53,8 +53,8 @@ pub fn execute(
             overlay.predict(change, system);
         }
         let predicted = plan.changes.clone();
-        let verdict = verdict(&plan);
-        return Outcome { predicted, ..finish(plan, verdict, call.diff) };
+        let (verdict, later) = (verdict(&plan), plan.later.take());
+        return Outcome { predicted, later, ..finish(plan, verdict, call.diff) };
     }
     let applied = match make(system, &plan, call, blobs, progress) {
         Ok(applied) => applied,
@@ -143,6 +143,7 @@ fn finish(plan: Plan, verdict: Verdict, diff: bool) -> Outcome {
         diffs: if diff { plan.diffs } else { Vec::new() },
         warnings: plan.warnings,
         predicted: Vec::new(),
+        later: None,
     }
 }
 

@@ -492,7 +492,10 @@ impl Step {
                 let reason = format!("what `{}` says is known after apply", self.info.name);
                 template::special::partly_unknown(value(&known), reason)
             }
-            _ => value(result),
+            _ => match &outcome.later {
+                Some(reason) => template::special::partly_unknown(value(result), reason.clone()),
+                None => value(result),
+            },
         }
     }
 

@@ -105,8 +105,8 @@ impl LineInFile {
         }
         let original = self.editing.open(probe)?;
         if !original.exists() && !self.create {
-            return Err(Stop::failed(format!("Destination {} does not exist !", self.editing.path.display()))
-                .hint("create: true makes the file"));
+            let missing = Stop::failed(format!("Destination {} does not exist !", self.editing.path.display()));
+            return Err(probe.lacks(missing).hint("create: true makes the file"));
         }
         let mut lines = original.lines();
         let message = self.insert(&mut lines, line)?;
