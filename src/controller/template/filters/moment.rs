@@ -148,8 +148,7 @@ pub(super) fn to_datetime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 /// The function `now`: the time as a moment, or as text in a format.
-#[expect(clippy::unnecessary_wraps, reason = "functions of templates share one signature")]
-pub(super) fn now(args: &Arguments) -> Outcome {
+pub(super) fn now(args: &Arguments) -> Value {
     let zone = if args.flag("utc") { TimeZone::UTC } else { TimeZone::system() };
     let now = Timestamp::now().to_zoned_datetime(zone);
     match args.some("fmt") {
