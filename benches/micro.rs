@@ -1,6 +1,6 @@
 //! What the controller and the helper spend where nothing waits for a network: `cargo bench`, or `just bench render` for some.
 
-#![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark that cannot run should stop, and is not a library")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run should stop")]
 
 use std::{fmt::Write as _, hint::black_box, io, sync::Arc};
 
@@ -86,7 +86,7 @@ fn render(criterion: &mut Criterion) {
         bench.iter(|| template::render_text(black_box("/srv/{{ name }}/app.conf"), &context).unwrap());
     });
     group.bench_function("condition", |bench| {
-        bench.iter(|| assert!(template::condition(&condition, &context).unwrap()))
+        bench.iter(|| assert!(template::condition(&condition, &context).unwrap()));
     });
     group.finish();
 }
