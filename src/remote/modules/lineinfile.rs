@@ -87,11 +87,11 @@ impl Module for LineInFile {
 
 impl LineInFile {
     fn present(&self, mut plan: Plan, probe: &Probe<'_>) -> Planned {
+        const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
         if self.backrefs && self.regexp.is_none() {
             return Err(Stop::failed("regexp is required with backrefs=true"));
         }
         let Some(line) = &self.line else { return Err(Stop::failed("line is required with state=present")) };
-        const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
         for (name, text, advice) in
             [("regular expression", &self.regexp, FRONT), ("search string", &self.search_string, "")]
         {
