@@ -90,7 +90,8 @@ impl Turn {
         };
         let session = match session {
             Ok(session) => session,
-            Err(Lost::NoHelper(_)) if self.lane.is_ahead() => {
+            // A task before it may still bring what is missing: the user, or the right to act as them.
+            Err(Lost::NoHelper(_) | Lost::NoUser(_) | Lost::Refused(_)) if self.lane.is_ahead() => {
                 self.lane.give_way();
                 return Called::NotRun;
             }
