@@ -90,7 +90,6 @@ const FRONT: &str = " If this is desired, use '^' to match every line in the fil
 
 impl LineInFile {
     fn present(&self, mut plan: Plan, probe: &Probe<'_>) -> Planned {
-        const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
         if self.backrefs && self.regexp.is_none() {
             return Err(Stop::failed("regexp is required with backrefs=true"));
         }
