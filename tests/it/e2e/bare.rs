@@ -65,3 +65,33 @@ fn what_packages_and_users_bring_is_foretold_or_said_to_be_unknown() {
     assert_eq!(lab.on("lab1", "stat -c %U /home/e2e-bare/own.txt /etc/redis/own.conf").trim(), "e2e-bare\nredis");
     lab.on("lab1", UNDO);
 }
+
+#[test]
+fn a_load_as_another_role_is_known_to_the_next_run() {
+    const UNDO: &str = "apt-get -qq -y purge 'postgresql*' >/dev/null 2>&1; apt-get -qq -y autoremove --purge >/dev/null 2>&1; rm -rf /var/lib/postgresql; true";
+    let lab = Lab::take();
+    let scene = Scene::new();
+    scene.file("dump.sql", "CREATE TABLE public.t (a int);\nINSERT INTO public.t VALUES (1);\n");
+    let setup = "\
+- hosts: lab1
+  become: true
+  gather_facts: false
+  tasks:
+    - name: Server
+      apt: {name: postgresql, update_cache: true, cache_valid_time: 86400}
+    - name: Databases
+      shell: createuser e2e-loader && createdb -O e2e-loader e2e-loaded
+      args: {chdir: /tmp}
+      become_user: postgres
+      when: not again | default(false)
+    - name: Load
+      postgresql_load: {db: e2e-loaded, src: dump.sql, login_unix_socket: /run/postgresql, session_role: e2e-loader}
+      become_user: postgres
+";
+    let run = |flags: &[&str]| lab.run(&scene, setup, &[&["--output", "json"], flags].concat()).well();
+    let first = run(&[]);
+    assert_eq!(first.result("Load")["rows"], 1);
+    let second = run(&["-e", "again=true"]);
+    assert_eq!(second.tally("changed"), 0, "{:?}", second.story());
+    lab.on("lab1", UNDO);
+}
