@@ -1,7 +1,11 @@
 //! The catalog of renderers: each turns the one stream of events into something for people or machines.
 
+pub mod ansible;
+mod difference;
 pub mod json;
 mod paint;
+#[cfg(test)]
+mod samples;
 mod screen;
 pub mod terminal;
 pub mod trace;
@@ -13,7 +17,7 @@ pub use paint::Paint;
 pub(in crate::controller) use screen::Shown;
 pub use screen::{Look, Screen};
 
-use super::event::{Event, Events};
+use super::event::{Event, Events, TaskInfo};
 
 /// Shows events as they come.
 pub trait Renderer: Send {
@@ -31,6 +35,8 @@ pub enum Format {
     Terminal,
     /// For machines: one JSON object per line and event
     Json,
+    /// As Ansible's default callback writes it
+    Ansible,
 }
 
 /// The renderer of a format.
@@ -39,6 +45,7 @@ pub fn renderer(format: Format, screen: Screen, verbosity: u8) -> Box<dyn Render
     match format {
         Format::Terminal => Box::new(terminal::Terminal::new(screen, verbosity)),
         Format::Json => Box::new(json::JsonLines::new(screen)),
+        Format::Ansible => Box::new(ansible::Ansible::new(screen, verbosity)),
     }
 }
 
@@ -82,4 +89,9 @@ impl Sink {
         // A renderer that panicked once still shows what it can: the panic is reported by its hook.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a task is called in headings.
+fn title(task: &TaskInfo) -> String {
+    task.role.as_ref().map_or_else(|| task.name.clone(), |role| format!("{role} : {}", task.name))
 }

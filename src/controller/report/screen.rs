@@ -88,6 +88,14 @@ impl Screen {
         self.write(&format!("{text}\n"));
     }
 
+    /// Writes one line beside the output, to standard error.
+    pub fn aside(&self, text: &str) {
+        self.suspend(|| {
+            // Nobody may read it; the run goes on.
+            let _ = writeln!(std::io::stderr(), "{text}");
+        });
+    }
+
     /// Writes text as it is.
     pub fn write(&self, text: &str) {
         self.suspend(|| {

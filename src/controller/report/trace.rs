@@ -8,8 +8,8 @@ use std::{
 
 use serde_json::json;
 
-use super::Renderer;
-use crate::controller::event::{Event, Status, Tally, TaskInfo};
+use super::{Renderer, title};
+use crate::controller::event::{Event, Status, Tally};
 
 /// The environment variable that names the file of the trace.
 pub const VARIABLE: &str = "CONF_EVENTS";
@@ -63,10 +63,6 @@ impl Renderer for Trace {
     fn finish(&mut self) {
         self.shown.finish();
     }
-}
-
-fn title(task: &TaskInfo) -> String {
-    task.role.as_ref().map_or_else(|| task.name.clone(), |role| format!("{role} : {}", task.name))
 }
 
 const fn status(status: Status) -> &'static str {

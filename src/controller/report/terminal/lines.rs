@@ -4,10 +4,10 @@ use std::{collections::HashMap, fmt::Write};
 
 use indexmap::IndexMap;
 
-use super::{difference, failure, value};
+use super::{failure, value};
 use crate::controller::{
     event::{Report, Status, TaskInfo},
-    report::{Paint, paint::clean},
+    report::{Paint, difference, paint::clean},
 };
 
 /// Columns of host names in a line that stands for many hosts.

@@ -1,6 +1,5 @@
 //! The screen of a run, as an Ansible user expects it: headings, a line per host and result, a recap.
 
-mod difference;
 mod failure;
 mod lines;
 mod progress;
@@ -12,7 +11,7 @@ mod tests;
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
-use super::{Renderer, Screen, paint::clean};
+use super::{Renderer, Screen, paint::clean, title};
 use crate::controller::event::{Event, Report, Status, TaskInfo};
 use lines::{Block, Held};
 use progress::Progress;
@@ -211,9 +210,4 @@ impl Renderer for Terminal {
         self.progress.clear();
         self.flush();
     }
-}
-
-/// What a task is called in headings.
-fn title(task: &TaskInfo) -> String {
-    task.role.as_ref().map_or_else(|| task.name.clone(), |role| format!("{role} : {}", task.name))
 }
