@@ -13,6 +13,7 @@ mod expression;
 pub mod flags;
 mod globbing;
 mod inspection;
+mod postgresql;
 #[cfg(test)]
 mod rehearsal;
 pub mod replacement;
@@ -70,12 +71,16 @@ catalog! {
     iptables: Entry::of::<iptables::Iptables>("iptables");
     known_hosts: Entry::of::<known_hosts::KnownHosts>("known_hosts");
     lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
+    locale_gen: Entry::of::<locale_gen::LocaleGen>("locale_gen");
     mount: Entry::of::<mount::Mount>("mount");
     mount_facts: Entry::of::<mount_facts::MountFacts>("mount_facts");
     package: Entry::of::<package::Package>("package");
     package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
     ping: Entry::of::<ping::Ping>("ping").portable();
     pip: Entry::of::<pip::Pip>("pip");
+    postgresql_db: Entry::of::<postgresql_db::PostgresqlDb>("postgresql_db");
+    postgresql_privs: Entry::of::<postgresql_privs::PostgresqlPrivs>("postgresql_privs");
+    postgresql_user: Entry::of::<postgresql_user::PostgresqlUser>("postgresql_user");
     raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
     replace: Entry::of::<replace::Replace>("replace");
     script: Entry::of::<script::Script>("script").portable();
