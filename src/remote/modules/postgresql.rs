@@ -108,11 +108,6 @@ impl Login {
         }
         Err(unknown().unwrap_or_else(|| Stop::failed(complaint(&output.stderr))))
     }
-
-    /// The change that carries out one statement.
-    pub fn change(&self, database: &str, statement: &str) -> Run {
-        self.session(database, statement)
-    }
 }
 
 /// Fails with what the server said, if a statement failed.

@@ -105,7 +105,7 @@ impl Module for PostgresqlDb {
             }
         };
         for statement in &statements {
-            let run = self.login.change(&self.maintenance_db, statement);
+            let run = self.login.session(&self.maintenance_db, statement);
             let run = run.effect(Effect::new(DOMAIN, &self.name, after.clone()));
             push(&mut plan, "executed_commands", statement, run);
             plan.diff(self.name.as_str(), "", format!("{statement}\n"));

@@ -39,12 +39,14 @@ options! {
         privs: Option<String> [priv],
         /// What they are about.
         r#type: Type = Type::Table,
-        /// The objects, with commas between, or `ALL_IN_SCHEMA`; colons stand for the commas of a function's signature.
+        /// The objects, with commas between, or `ALL_IN_SCHEMA`; kinds such as `TABLES` or `ALL_DEFAULT` for default privileges; colons stand for the commas of a function's signature.
         objs: Option<String> [obj],
         /// Where the objects are; `not-specified` leaves it to the search path.
         schema: Option<String>,
         /// Who gets them, with commas between.
         roles: String [role],
+        /// Whose new objects default privileges are about, with commas between.
+        target_roles: Option<String>,
         /// Fail when a role does not exist, instead of a warning.
         fail_on_role: bool = true,
         /// Whether the roles may pass them on.
@@ -78,6 +80,8 @@ choices! {
         ForeignDataWrapper = "foreign_data_wrapper",
         /// Foreign servers.
         ForeignServer = "foreign_server",
+        /// What objects that are made later get.
+        DefaultPrivs = "default_privs",
         /// Membership in roles.
         Group = "group",
     }
@@ -106,7 +110,8 @@ impl Module for PostgresqlPrivs {
         let (before, after) = said.split_once("deployer-rehearsed\n").unwrap_or_default();
         if before != after {
             plan.diff(self.login_db.as_str(), before, after);
-            push(&mut plan, "queries", &statement, self.login.change(&self.login_db, &statement));
+            let whole = format!("BEGIN;\n{statement};\nCOMMIT");
+            push(&mut plan, "queries", &statement, self.login.session(&self.login_db, &whole));
         }
         Ok(plan)
     }
@@ -147,6 +152,7 @@ impl PostgresqlPrivs {
             (Type::Group, Some(_)) => return Err(Stop::failed("privs cannot be given for type=group")),
             (Type::Group, None) => self.objects()?,
             (_, None) => return Err(Stop::failed("privs is needed for this type")),
+            (Type::DefaultPrivs, Some(_)) => String::new(),
             (_, Some(privs)) => format!("{} ON {}", privileges(privs)?, self.objects()?),
         };
         let roles = roles.join(", ");
@@ -154,12 +160,51 @@ impl PostgresqlPrivs {
             Type::Group => ("ADMIN OPTION FOR ", " WITH ADMIN OPTION"),
             _ => ("GRANT OPTION FOR ", " WITH GRANT OPTION"),
         };
+        if self.r#type == Type::DefaultPrivs {
+            return self.defaults(&roles);
+        }
+        if self.target_roles.is_some() {
+            return Err(Stop::failed("target_roles can only be given for type=default_privs"));
+        }
         Ok(match (self.state, self.grant_option) {
             (State::Absent, _) => format!("REVOKE {what} FROM {roles}"),
             (State::Present, None) => format!("GRANT {what} TO {roles}"),
             (State::Present, Some(true)) => format!("GRANT {what} TO {roles}{with}"),
             (State::Present, Some(false)) => format!("GRANT {what} TO {roles};\nREVOKE {option}{what} FROM {roles}"),
         })
+    }
+
+    /// One statement for each kind of object that is to be made with other privileges.
+    fn defaults(&self, roles: &str) -> Result<String, Stop> {
+        const KINDS: &[&str] = &["TABLES", "SEQUENCES", "TYPES", "FUNCTIONS", "SCHEMAS"];
+        const IN_ALL: &str = "TABLES,SEQUENCES,TYPES,FUNCTIONS";
+        let privs = privileges(self.privs.as_deref().unwrap_or_default())?;
+        let objs = self.objs.as_deref().map(str::to_uppercase).unwrap_or_default();
+        let kinds: Vec<&str> = listed(if objs == "ALL_DEFAULT" { IN_ALL } else { &objs }).collect();
+        if kinds.is_empty() || kinds.iter().any(|kind| !KINDS.contains(kind)) {
+            let message = format!("objs of default privileges must be ALL_DEFAULT or of {}", KINDS.join(", "));
+            return Err(Stop::failed(message));
+        }
+        let mut head = "ALTER DEFAULT PRIVILEGES".to_owned();
+        if let Some(targets) = &self.target_roles {
+            let targets: Vec<String> = listed(targets).map(name).collect();
+            head.extend([" FOR ROLE ", &targets.join(", ")]);
+        }
+        match self.schema.as_deref() {
+            // A schema is in no schema.
+            Some("not-specified") => {}
+            None if kinds.contains(&"SCHEMAS") => {}
+            schema => head.extend([" IN SCHEMA ", &name(schema.unwrap_or("public"))]),
+        }
+        let statements = kinds.iter().map(|kind| match (self.state, self.grant_option) {
+            (State::Absent, _) => format!("{head} REVOKE {privs} ON {kind} FROM {roles}"),
+            (State::Present, None) => format!("{head} GRANT {privs} ON {kind} TO {roles}"),
+            (State::Present, Some(true)) => format!("{head} GRANT {privs} ON {kind} TO {roles} WITH GRANT OPTION"),
+            (State::Present, Some(false)) => format!(
+                "{head} GRANT {privs} ON {kind} TO {roles};\n{head} REVOKE GRANT OPTION FOR {privs} ON {kind} FROM {roles}"
+            ),
+        });
+        Ok(statements.collect::<Vec<_>>().join(";\n"))
     }
 
     /// The objects behind `ON`; for groups only their names.
@@ -209,6 +254,11 @@ impl PostgresqlPrivs {
             Type::Language => ("pg_language", "lanname", "lanacl"),
             Type::Tablespace => ("pg_tablespace", "spcname", "spcacl"),
             Type::ForeignDataWrapper => ("pg_foreign_data_wrapper", "fdwname", "fdwacl"),
+            Type::DefaultPrivs => (
+                "pg_default_acl",
+                "defaclrole::regrole::text || '/' || defaclnamespace || '/' || defaclobjtype::text",
+                "defaclacl",
+            ),
             Type::ForeignServer | Type::Group => ("pg_foreign_server", "srvname", "srvacl"),
         };
         let list = format!("ARRAY(SELECT entry::text FROM unnest({acl}) AS entry ORDER BY 1)");
@@ -248,7 +298,7 @@ mod tests {
             let text = run.stdin.clone().unwrap_or_default();
             let stdout = if text.starts_with("SELECT") {
                 "{\"rolname\":\"reader\"}\n"
-            } else if text.starts_with("BEGIN") {
+            } else if text.starts_with("BEGIN ISOLATION") {
                 if granted.get() { "x\ndeployer-rehearsed\nx\n" } else { "deployer-rehearsed\nx\n" }
             } else {
                 granted.set(true);
@@ -275,6 +325,10 @@ mod tests {
             (
                 json!({"type": "function", "objs": "f(int:text)", "privs": "EXECUTE", "schema": "s", "state": "absent"}),
                 "REVOKE EXECUTE ON FUNCTION \"s\".\"f\"(int,text) FROM \"reader\"",
+            ),
+            (
+                json!({"type": "default_privs", "privs": "SELECT", "objs": "TABLES", "target_roles": "a"}),
+                "ALTER DEFAULT PRIVILEGES FOR ROLE \"a\" IN SCHEMA \"public\" GRANT SELECT ON TABLES TO \"reader\"",
             ),
             (json!({"type": "group", "objs": "g", "grant_option": true}), "GRANT \"g\" TO \"reader\" WITH ADMIN OPTION"),
         ] {

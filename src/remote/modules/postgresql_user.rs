@@ -104,7 +104,7 @@ impl Module for PostgresqlUser {
             }
         };
         for (statement, shown) in &statements {
-            let mut run = self.login.change(self.database(), statement);
+            let mut run = self.login.session(self.database(), statement);
             if self.state == State::Absent && !self.fail_on_user {
                 run.success = vec![crate::protocol::Run::ANY_CODE];
             }
