@@ -12,7 +12,7 @@ use crate::{
 
 options! {
     /// How a session with the server is opened, with `psql`.
-    pub struct Login {
+    pub struct Session {
         /// The user of the session.
         login_user: String [login] = "postgres",
         /// Its password.
@@ -56,7 +56,7 @@ choices! {
     }
 }
 
-impl Login {
+impl Session {
     /// Statements for one session; what is secret in them goes through standard input.
     pub fn session(&self, database: &str, statements: &str) -> Run {
         let mut run = Run::new(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);

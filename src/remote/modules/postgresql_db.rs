@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    postgresql::{Login, judge, name, push, text},
+    postgresql::{Session, judge, name, push, text},
     user::State,
 };
 
@@ -56,7 +56,7 @@ options! {
         force: bool = false,
         /// The database that the session is opened with.
         maintenance_db: String = "postgres",
-        ..login: Login
+        ..login: Session
     }
 }
 

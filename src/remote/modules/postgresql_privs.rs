@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::{
-    postgresql::{Login, judge, name, push, text},
+    postgresql::{Session, judge, name, push, text},
     user::State,
 };
 
@@ -51,7 +51,7 @@ options! {
         fail_on_role: bool = true,
         /// Whether the roles may pass them on.
         grant_option: Option<bool> [admin_option],
-        ..login: Login
+        ..login: Session
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::{
-    postgresql::{Login, judge, name, push, text},
+    postgresql::{Session, judge, name, push, text},
     user::State,
 };
 
@@ -53,7 +53,7 @@ options! {
         comment: Option<String>,
         /// Fail when the user cannot be removed.
         fail_on_user: bool [fail_on_role] = true,
-        ..login: Login
+        ..login: Session
     }
 }
 
