@@ -13,7 +13,6 @@ mod expression;
 pub mod flags;
 mod globbing;
 mod inspection;
-mod postgresql;
 #[cfg(test)]
 mod rehearsal;
 pub mod replacement;
@@ -78,9 +77,6 @@ catalog! {
     package_facts: Entry::of::<package_facts::PackageFacts>("package_facts");
     ping: Entry::of::<ping::Ping>("ping").portable();
     pip: Entry::of::<pip::Pip>("pip");
-    postgresql_db: Entry::of::<postgresql_db::PostgresqlDb>("postgresql_db");
-    postgresql_privs: Entry::of::<postgresql_privs::PostgresqlPrivs>("postgresql_privs");
-    postgresql_user: Entry::of::<postgresql_user::PostgresqlUser>("postgresql_user");
     raw: Entry::of::<raw::Raw>("raw").unchecked().portable();
     replace: Entry::of::<replace::Replace>("replace");
     script: Entry::of::<script::Script>("script").portable();

@@ -2,20 +2,23 @@
 
 use serde_json::json;
 
-use crate::{
-    choices, options,
-    remote::{Applied, Choice, Module, Plan, Planned, Probe, Stop},
+use super::postgres::{
+    Login, PgError, Session,
+    names::{identifier as name, literal},
+    predictions,
 };
-
-use super::{
-    postgresql::{Session, judge, name, push, text},
-    user::State,
+use crate::{
+    choices,
+    controller::executor::{Done, Turn},
+    options,
+    protocol::{Diff, Failure, Outcome, Verdict},
+    remote::{Choice, OptionSpec, Options, modules::user::State},
 };
 
 options! {
-    /// Grants and revokes privileges, with the host's `psql`.
+    /// Grants and revokes privileges.
     ///
-    /// Whether something would change is found out by the server: in a transaction that is rolled back.
+    /// Whether something changes is found out by the server, in a transaction; a check takes it back.
     ///
     /// ## Example
     /// ```yaml
@@ -30,7 +33,7 @@ options! {
     ///
     /// ## Returns
     /// `queries`: the statements.
-    pub struct PostgresqlPrivs {
+    pub struct Privs {
         /// The database.
         login_db: String [db database],
         /// Whether privileges are granted or revoked.
@@ -51,7 +54,9 @@ options! {
         fail_on_role: bool = true,
         /// Whether the roles may pass them on.
         grant_option: Option<bool> [admin_option],
-        ..login: Session
+        /// Accepted as Ansible has it; names are always quoted.
+        trust_input: bool = true,
+        ..login: Login,
     }
 }
 
@@ -87,71 +92,102 @@ choices! {
     }
 }
 
-impl Module for PostgresqlPrivs {
-    fn plan(&self, probe: &Probe<'_>) -> Planned {
-        let mut plan = Plan::new();
-        plan.set("queries", json!([]));
-        for (domain, name) in self.needed() {
-            if probe.assumed(domain, &name).is_some_and(|value| !value.is_null()) {
-                return Err(Stop::Unknown(format!("what may be done with {name} is known after apply")));
-            }
-        }
-        let roles = self.known_roles(probe, &mut plan)?;
-        if roles.is_empty() {
-            return Ok(plan);
-        }
-        let statement = self.statement(&roles)?;
-        let state = self.holders();
-        // Repeatable, so that nobody else's grant in between looks like this one's.
-        let rehearsal = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ;\n{state};\n{statement};\n\\echo deployer-rehearsed\n{state};\nROLLBACK"
-        );
-        let said = self.login.ask(probe, &self.login_db, &rehearsal)?;
-        let (before, after) = said.split_once("deployer-rehearsed\n").unwrap_or_default();
-        if before != after {
-            plan.diff(self.login_db.as_str(), before, after);
-            let whole = format!("BEGIN;\n{statement};\nCOMMIT");
-            push(&mut plan, "queries", &statement, self.login.session(&self.login_db, &whole));
-        }
-        Ok(plan)
-    }
+/// The manual page.
+pub const DOC: &str = Privs::DOC;
 
-    fn report(&self, _plan: &mut Plan, applied: &[Applied], _probe: &Probe<'_>) -> Result<(), Stop> {
-        judge(applied)
+/// The options.
+#[must_use]
+pub fn spec() -> Vec<OptionSpec> {
+    Privs::spec()
+}
+
+/// Does it.
+pub async fn run(turn: &Turn) -> Done {
+    match act(turn).await {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),
     }
 }
 
-impl PostgresqlPrivs {
-    fn needed(&self) -> Vec<(&'static str, String)> {
-        let roles = listed(&self.roles).map(|role| ("postgresql/user", role.to_owned()));
-        std::iter::once(("postgresql/database", self.login_db.clone())).chain(roles).collect()
+async fn act(turn: &Turn) -> Result<Outcome, Failure> {
+    let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
+    let privs = Privs::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let session = match privs.login.connect(turn, &privs.login_db).await {
+        Ok(session) => session,
+        Err(error) => {
+            let foretold = predictions::of(turn, &privs.login, &privs.login_db).await;
+            if turn.check && (foretold.database || error.is_unanswered() && foretold.anything) {
+                return Ok(unknown(&privs.login_db));
+            }
+            return Err(error.failure("cannot log in to PostgreSQL"));
+        }
+    };
+    if turn.check {
+        for role in listed(&privs.roles) {
+            if predictions::of(turn, &privs.login, &super::postgresql_user::predicted(role)).await.database {
+                return Ok(unknown(role));
+            }
+        }
+    }
+    let failed = |error: PgError| error.failure(&format!("cannot set privileges in {}", privs.login_db));
+    let rows = session.rows("SELECT rolname FROM pg_catalog.pg_roles").await.map_err(failed)?;
+    let there: Vec<String> = rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+    let mut outcome = Outcome::new(Verdict::Unchanged);
+    let (roles, missing) = privs.known_roles(&there)?;
+    outcome.warnings.extend(missing.iter().map(|role| format!("Role {role} does not exist")));
+    let mut queries: Vec<String> = Vec::new();
+    if !roles.is_empty() {
+        let statement = privs.statement(&roles)?;
+        let (before, after) = privs.carry_out(&session, &statement, turn.check).await.map_err(failed)?;
+        if before != after {
+            outcome.verdict = Verdict::Changed;
+            outcome.diffs.push(Diff { name: privs.login_db.clone(), before, after });
+            queries.push(statement);
+        }
+    }
+    outcome.result.insert("queries".into(), json!(queries));
+    Ok(outcome)
+}
+
+fn unknown(name: &str) -> Outcome {
+    Outcome::new(Verdict::Unknown(format!("what may be done with {name} is known after apply")))
+}
+
+impl Privs {
+    /// Who holds what before and after the statement, which is taken back in a check.
+    async fn carry_out(&self, session: &Session, statement: &str, check: bool) -> Result<(String, String), PgError> {
+        // Repeatable, so that nobody else's grant in between looks like this one's.
+        session.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        let before = shown(&session.rows(&self.holders()).await?);
+        session.run(statement).await?;
+        let after = shown(&session.rows(&self.holders()).await?);
+        session.run(if check || before == after { "ROLLBACK" } else { "COMMIT" }).await?;
+        Ok((before, after))
     }
 
-    /// The roles as SQL writes them, those that do not exist left out with a warning where that is wanted.
-    fn known_roles(&self, probe: &Probe<'_>, plan: &mut Plan) -> Result<Vec<String>, Stop> {
+    /// The roles as SQL writes them, and those that do not exist where that is no failure.
+    fn known_roles(&self, there: &[String]) -> Result<(Vec<String>, Vec<&str>), Failure> {
         const IMPLICIT: &[&str] = &["PUBLIC", "CURRENT_ROLE", "CURRENT_USER", "SESSION_USER"];
-        let rows = self.login.rows(probe, &self.login_db, "SELECT rolname FROM pg_roles")?;
-        let there: Vec<&str> = rows.iter().filter_map(|row| row.get("rolname")?.as_str()).collect();
-        let mut roles = Vec::new();
+        let (mut roles, mut missing) = (Vec::new(), Vec::new());
         for role in listed(&self.roles) {
             if IMPLICIT.contains(&role.to_uppercase().as_str()) {
                 roles.push(role.to_uppercase());
-            } else if there.contains(&role) {
+            } else if there.iter().any(|known| known == role) {
                 roles.push(name(role));
             } else if self.fail_on_role {
-                return Err(Stop::failed(format!("Role {role} does not exist")));
+                return Err(Failure::new(format!("Role {role} does not exist")));
             } else {
-                plan.warnings.push(format!("Role {role} does not exist"));
+                missing.push(role);
             }
         }
-        Ok(roles)
+        Ok((roles, missing))
     }
 
-    fn statement(&self, roles: &[String]) -> Result<String, Stop> {
+    fn statement(&self, roles: &[String]) -> Result<String, Failure> {
         let what = match (self.r#type, &self.privs) {
-            (Type::Group, Some(_)) => return Err(Stop::failed("privs cannot be given for type=group")),
+            (Type::Group, Some(_)) => return Err(Failure::new("privs cannot be given for type=group")),
             (Type::Group, None) => self.objects()?,
-            (_, None) => return Err(Stop::failed("privs is needed for this type")),
+            (_, None) => return Err(Failure::new("privs is needed for this type")),
             (Type::DefaultPrivs, Some(_)) => String::new(),
             (_, Some(privs)) => format!("{} ON {}", privileges(privs)?, self.objects()?),
         };
@@ -164,7 +200,7 @@ impl PostgresqlPrivs {
             return self.defaults(&roles);
         }
         if self.target_roles.is_some() {
-            return Err(Stop::failed("target_roles can only be given for type=default_privs"));
+            return Err(Failure::new("target_roles can only be given for type=default_privs"));
         }
         Ok(match (self.state, self.grant_option) {
             (State::Absent, _) => format!("REVOKE {what} FROM {roles}"),
@@ -175,7 +211,7 @@ impl PostgresqlPrivs {
     }
 
     /// One statement for each kind of object that is to be made with other privileges.
-    fn defaults(&self, roles: &str) -> Result<String, Stop> {
+    fn defaults(&self, roles: &str) -> Result<String, Failure> {
         const KINDS: &[&str] = &["TABLES", "SEQUENCES", "TYPES", "FUNCTIONS", "SCHEMAS"];
         const IN_ALL: &str = "TABLES,SEQUENCES,TYPES,FUNCTIONS";
         let privs = privileges(self.privs.as_deref().unwrap_or_default())?;
@@ -183,7 +219,7 @@ impl PostgresqlPrivs {
         let kinds: Vec<&str> = listed(if objs == "ALL_DEFAULT" { IN_ALL } else { &objs }).collect();
         if kinds.is_empty() || kinds.iter().any(|kind| !KINDS.contains(kind)) {
             let message = format!("objs of default privileges must be ALL_DEFAULT or of {}", KINDS.join(", "));
-            return Err(Stop::failed(message));
+            return Err(Failure::new(message));
         }
         let mut head = "ALTER DEFAULT PRIVILEGES".to_owned();
         if let Some(targets) = &self.target_roles {
@@ -208,11 +244,11 @@ impl PostgresqlPrivs {
     }
 
     /// The objects behind `ON`; for groups only their names.
-    fn objects(&self) -> Result<String, Stop> {
+    fn objects(&self) -> Result<String, Failure> {
         let kind = self.r#type.word().to_uppercase().replace('_', " ");
         let in_schema = matches!(self.r#type, Type::Table | Type::Sequence | Type::Function | Type::Procedure | Type::Type);
         if self.schema.is_some() && !in_schema {
-            return Err(Stop::failed(format!("schema cannot be given for type={}", self.r#type.word())));
+            return Err(Failure::new(format!("schema cannot be given for type={}", self.r#type.word())));
         }
         let schema = match self.schema.as_deref() {
             Some("not-specified") => None,
@@ -220,7 +256,7 @@ impl PostgresqlPrivs {
         };
         let objs = match (self.objs.as_deref(), self.r#type) {
             (None, Type::Database) => &self.login_db,
-            (None, _) => return Err(Stop::failed("objs is needed for this type")),
+            (None, _) => return Err(Failure::new("objs is needed for this type")),
             (Some("ALL_IN_SCHEMA"), Type::Table | Type::Sequence | Type::Function | Type::Procedure) => {
                 return Ok(format!("ALL {kind}S IN SCHEMA {}", name(schema.unwrap_or("public"))));
             }
@@ -266,11 +302,20 @@ impl PostgresqlPrivs {
     }
 }
 
+/// Rows as lines, for people and to compare.
+fn shown(rows: &[Vec<Option<String>>]) -> String {
+    let line = |row: &Vec<Option<String>>| {
+        let words: Vec<&str> = row.iter().map(|column| column.as_deref().unwrap_or_default()).collect();
+        words.join(" ") + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Privileges as words; anything else could end the statement.
-fn privileges(privs: &str) -> Result<String, Stop> {
+fn privileges(privs: &str) -> Result<String, Failure> {
     let words: Vec<String> = listed(privs).map(str::to_uppercase).collect();
     match words.iter().find(|word| !word.chars().all(|letter| letter.is_ascii_alphabetic() || letter == ' ')) {
-        Some(bad) => Err(Stop::failed(format!("Invalid privileges specified: {}", text(bad)))),
+        Some(bad) => Err(Failure::new(format!("Invalid privileges specified: {}", literal(bad)))),
         None => Ok(words.join(", ")),
     }
 }
@@ -281,72 +326,47 @@ fn listed(text: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use super::*;
 
-    use crate::{
-        protocol::Verdict,
-        remote::{
-            machine::{fake::Fake, system::Output},
-            modules::trial::{Trial, failure},
-        },
-    };
-
-    /// A server that keeps grants: what a rehearsal says differs until the statement was carried out.
-    fn server() -> Trial {
-        let granted = std::cell::Cell::new(false);
-        Trial::new(Fake::new().program("/usr/bin/psql").respond(move |run| {
-            let text = run.stdin.clone().unwrap_or_default();
-            let stdout = if text.starts_with("SELECT") {
-                "{\"rolname\":\"reader\"}\n"
-            } else if text.starts_with("BEGIN ISOLATION") {
-                if granted.get() { "x\ndeployer-rehearsed\nx\n" } else { "deployer-rehearsed\nx\n" }
-            } else {
-                granted.set(true);
-                ""
-            };
-            Some(Output { stdout: stdout.to_owned(), ..Output::default() })
-        }))
-    }
-
-    #[test]
-    fn a_grant_is_made_once() {
-        let mut trial = server();
-        let options = json!({"db": "d", "roles": "reader,public", "privs": "select", "objs": "ALL_IN_SCHEMA"});
-        let first = trial.apply("postgresql_privs", options.clone());
-        let statement = "GRANT SELECT ON ALL TABLES IN SCHEMA \"public\" TO \"reader\", PUBLIC";
-        assert_eq!((&first.verdict, &first.result["queries"]), (&Verdict::Changed, &json!([statement])));
-        assert_eq!(trial.apply("postgresql_privs", options).verdict, Verdict::Unchanged);
+    fn privs(options: serde_json::Value) -> Privs {
+        let mut options = options;
+        options["db"] = json!("d");
+        options["roles"] = options.get("roles").cloned().unwrap_or_else(|| json!("reader"));
+        Privs::parse(options.as_object().unwrap()).unwrap()
     }
 
     #[test]
     fn objects_are_written_by_their_kind() {
         for (options, statement) in [
-            (json!({"type": "database", "privs": "ALL"}), "GRANT ALL ON DATABASE \"d\" TO \"reader\""),
+            (json!({"type": "database", "privs": "ALL"}), r#"GRANT ALL ON DATABASE "d" TO "reader""#),
+            (
+                json!({"privs": "select,insert", "objs": "ALL_IN_SCHEMA", "grant_option": true}),
+                r#"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA "public" TO "reader" WITH GRANT OPTION"#,
+            ),
             (
                 json!({"type": "function", "objs": "f(int:text)", "privs": "EXECUTE", "schema": "s", "state": "absent"}),
-                "REVOKE EXECUTE ON FUNCTION \"s\".\"f\"(int,text) FROM \"reader\"",
+                r#"REVOKE EXECUTE ON FUNCTION "s"."f"(int,text) FROM "reader""#,
             ),
             (
                 json!({"type": "default_privs", "privs": "SELECT", "objs": "TABLES", "target_roles": "a"}),
-                "ALTER DEFAULT PRIVILEGES FOR ROLE \"a\" IN SCHEMA \"public\" GRANT SELECT ON TABLES TO \"reader\"",
+                r#"ALTER DEFAULT PRIVILEGES FOR ROLE "a" IN SCHEMA "public" GRANT SELECT ON TABLES TO "reader""#,
             ),
-            (json!({"type": "group", "objs": "g", "grant_option": true}), "GRANT \"g\" TO \"reader\" WITH ADMIN OPTION"),
+            (json!({"type": "group", "objs": "g", "grant_option": true}), r#"GRANT "g" TO "reader" WITH ADMIN OPTION"#),
         ] {
-            let mut options = options;
-            options["db"] = json!("d");
-            options["roles"] = json!("reader");
-            assert_eq!(server().apply("postgresql_privs", options).result["queries"], json!([statement]));
+            assert_eq!(privs(options).statement(&[name("reader")]).unwrap(), statement);
+        }
+        for options in [json!({"privs": "ALL; DROP", "objs": "t"}), json!({"privs": "ALL"}), json!({"objs": "t"})] {
+            privs(options.clone()).statement(&[]).expect_err(&options.to_string());
         }
     }
 
     #[test]
     fn roles_that_are_not_there_fail_or_are_left_out() {
-        let mut options = json!({"db": "d", "type": "database", "roles": "nobody", "privs": "ALL"});
-        assert!(failure(&server().apply("postgresql_privs", options.clone())).contains("Role nobody does not exist"));
-        options["fail_on_role"] = json!(false);
-        assert_eq!(server().apply("postgresql_privs", options.clone()).verdict, Verdict::Unchanged);
-        options["roles"] = json!("reader");
-        options["privs"] = json!("ALL; DROP");
-        assert!(failure(&server().apply("postgresql_privs", options)).contains("Invalid privileges"));
+        let there = ["reader".to_owned()];
+        let failure = privs(json!({"roles": "reader,nobody"})).known_roles(&there).unwrap_err();
+        assert_eq!(failure.message, "Role nobody does not exist");
+        let lenient = privs(json!({"roles": "reader,nobody,public", "fail_on_role": false}));
+        let (roles, missing) = lenient.known_roles(&there).unwrap();
+        assert_eq!((roles, missing), (vec![name("reader"), "PUBLIC".to_owned()], vec!["nobody"]));
     }
 }
