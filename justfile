@@ -53,6 +53,10 @@ doc:
 conformance *ARGS:
     conformance/run {{ARGS}}
 
+# What the controller and the helper spend by themselves (`just bench render` for some).
+bench *ARGS:
+    cargo bench --bench micro -- {{ARGS}}
+
 # The same work with other tools, side by side (`just compare w1`); see benches/compare/README.md.
 compare *ARGS:
     cargo build --release --locked

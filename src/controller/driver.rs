@@ -9,7 +9,7 @@ use std::{
 use super::{
     actions,
     compiler::{PlayRun, scope},
-    connection::{Ask, Connector, Kind},
+    connection::{Ask, Connector, Kind, descriptors},
     event::{Event, Events},
     executor::reach::{self, Way},
     inventory::{Inventory, load_vars},
@@ -148,6 +148,7 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
         let place = warning.span.as_ref().map_or_else(String::new, |span| format!("{span}: "));
         events.emit(Event::Warning { text: format!("{place}{}", warning.message) });
     }
+    descriptors::allow_all();
     let run = Run::new(settings, events, inventory, loader, Connector::new(ask), extra_vars);
     keep_secrets(&run);
     Ok(Prepared { run: Arc::new(run), playbooks })

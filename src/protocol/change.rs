@@ -77,6 +77,19 @@ pub enum Change {
     Assume(Effect),
 }
 
+impl Change {
+    /// What it makes true besides itself.
+    #[must_use]
+    pub fn effects(&self) -> &[Effect] {
+        match self {
+            Self::Run(run) => &run.effects,
+            Self::Http(request) => &request.effects,
+            Self::Assume(effect) => std::slice::from_ref(effect),
+            _ => &[],
+        }
+    }
+}
+
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -240,6 +240,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_box_returns, reason = "parts of claims are boxed")]
     fn value(json: Json) -> Box<Claim> {
         Box::new(Claim::Value(json))
     }

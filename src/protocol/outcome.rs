@@ -19,6 +19,9 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// In check mode: the changes that were predicted, for other sessions on the host.
     pub predicted: Vec<Change>,
+    /// In check mode: why return values that are missing are not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub later: Option<String>,
 }
 
 /// The one thing everything else depends on.
@@ -61,7 +64,14 @@ impl Outcome {
     /// An outcome with nothing but a verdict.
     #[must_use]
     pub fn new(verdict: Verdict) -> Self {
-        Self { verdict, result: Map::new(), diffs: Vec::new(), warnings: Vec::new(), predicted: Vec::new() }
+        Self {
+            verdict,
+            result: Map::new(),
+            diffs: Vec::new(),
+            warnings: Vec::new(),
+            predicted: Vec::new(),
+            later: None,
+        }
     }
 
     /// A failure with a message.

@@ -53,8 +53,8 @@ pub fn execute(
             overlay.predict(change, system);
         }
         let predicted = plan.changes.clone();
-        let verdict = verdict(&plan);
-        return Outcome { predicted, ..finish(plan, verdict, call.diff) };
+        let (verdict, later) = (verdict(&plan), plan.later.take());
+        return Outcome { predicted, later, ..finish(plan, verdict, call.diff) };
     }
     let applied = match make(system, &plan, call, blobs, progress) {
         Ok(applied) => applied,
@@ -90,13 +90,21 @@ fn make(
     let mut done = Vec::with_capacity(plan.changes.len());
     for change in &plan.changes {
         let applied =
-            apply(system, change, &call.environment, blobs, progress).map_err(|failure| (failure, Map::new()))?;
+            apply(system, change, &call.environment, blobs, progress).map_err(|failure| (failure, begun(change)))?;
         if let Change::Run(run) = change {
             judge(run, &applied)?;
         }
         done.push(applied);
     }
     Ok(done)
+}
+
+/// What is returned when a change fails on its way: a conversation that breaks off has begun, and may have changed something.
+fn begun(change: &Change) -> Map {
+    match change {
+        Change::Run(Run { dialogue: Some(_), .. }) => Map::from_iter([("changed".to_owned(), json!(true))]),
+        _ => Map::new(),
+    }
 }
 
 /// Fails for an exit code that the run does not call success.
@@ -135,6 +143,7 @@ fn finish(plan: Plan, verdict: Verdict, diff: bool) -> Outcome {
         diffs: if diff { plan.diffs } else { Vec::new() },
         warnings: plan.warnings,
         predicted: Vec::new(),
+        later: None,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// Overrules "changed means there are changes", for modules whose changes decide it themselves.
     pub changed: Option<bool>,
+    /// Why return values that are missing are only known once the changes are made; for predictions.
+    pub later: Option<String>,
     /// Nothing is done, and why; Ansible's `skipped`.
     pub skipped: Option<String>,
 }

@@ -48,11 +48,15 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    let Some(that) = turn.task.arguments.get("that") else {
+    let options = &turn.task.arguments;
+    // All options may come from a mapping of the user's.
+    let mapping = options.template.as_ref().and_then(|node| template::condition::written(node, &turn.context));
+    let within = mapping.as_ref().and_then(|mapping| mapping.as_map()?.get("that"));
+    let Some(that) = options.get("that").or(within) else {
         return Done::failed("conditional required in \"that\" string");
     };
     let message = |name: &str| turn.options.get(name).and_then(|value| template::to_json(value).ok());
-    let written = template::condition::written_list(that, &turn.context);
+    let written = template::condition::written(that, &turn.context).filter(|node| node.as_list().is_some());
     let that = written.as_ref().unwrap_or(that);
     let single = std::slice::from_ref(that);
     let conditions: &[Node] = match &that.shape {

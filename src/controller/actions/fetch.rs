@@ -132,7 +132,8 @@ async fn bring(turn: &Turn, src: &str, path: &Path) -> Result<(), Failure> {
             *lock(&turn.unreachable) = Some(failure.clone());
             failure
         }
-        crate::controller::executor::reach::Lost::Refused(failure) => failure,
+        crate::controller::executor::reach::Lost::Refused(failure)
+        | crate::controller::executor::reach::Lost::NoUser(failure) => failure,
         crate::controller::executor::reach::Lost::NoHelper(reason) => {
             Failure::new(format!("fetch needs the helper: {reason}"))
         }

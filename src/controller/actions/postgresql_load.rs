@@ -237,6 +237,8 @@ impl Work<'_> {
         let rows = loader::send(session, self.path, self.progress).await?;
         // The dump's own settings, and whoever it acted as, end with it.
         session.run("RESET ALL; RESET SESSION AUTHORIZATION").await.map_err(failed)?;
+        // What is written down belongs to whom the tables belong to, or the next run could not read it.
+        self.load.login.take_role(session).await.map_err(failed)?;
         self.record(session, rows).await.map_err(failed)?;
         Ok(rows)
     }

@@ -39,7 +39,7 @@ pub async fn run(turn: &Turn) -> Done {
     let outcome = if modules.iter().all(|name| is_setup(name)) {
         turn.module("setup", options, &[]).await
     } else {
-        together(turn, &modules, &options).await
+        Box::pin(together(turn, &modules, &options)).await
     };
     if !matches!(outcome.verdict, Verdict::Failed(_))
         && let Some(Json::Object(facts)) = outcome.result.get("ansible_facts")
@@ -92,6 +92,7 @@ async fn together(turn: &Turn, names: &[String], options: &Map) -> Outcome {
             merge(&mut facts, told);
         }
     }
+    facts.insert("_ansible_facts_gathered".to_owned(), Json::Bool(true));
     let mut outcome = Outcome::new(Verdict::Unchanged);
     outcome.result.insert("ansible_facts".to_owned(), Json::Object(facts));
     outcome

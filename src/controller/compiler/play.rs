@@ -7,7 +7,7 @@ use std::{
 
 use crate::controller::{
     playbook::{Arguments, Item, Keywords, Play, Role, Task},
-    source::Node,
+    source::{Node, Shape},
     variables::Layer,
 };
 
@@ -156,9 +156,14 @@ fn meta(play: &Play, action: &str) -> Item {
 
 fn gather_facts(play: &Play) -> Item {
     let mut item = implicit(play, "setup", Some("Gathering Facts"), None, "always");
+    let every_host = Node { span: play.span.clone(), shape: Shape::Bool(false) };
     if let Item::Task(task) = &mut item
         && let Some(task) = Arc::get_mut(task)
     {
+        // Whatever a play does once, every host of it has facts.
+        if let Some(own) = task.levels.last_mut().and_then(Arc::get_mut) {
+            own.set("run_once", every_host);
+        }
         for name in ["gather_subset", "gather_timeout", "fact_path"] {
             if let Some(value) = play.get(name) {
                 task.arguments.options.push((Node::text(value.span.clone(), name), value.clone()));

@@ -172,6 +172,10 @@ impl HostScopes for Everyone {
         Ok(hosts.iter().map(ToString::to_string).collect())
     }
 
+    fn setting(&self, name: &str) -> Option<minijinja::Value> {
+        super::configuration::setting(&self.0.settings, name)
+    }
+
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
         let content = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         match std::str::from_utf8(&content) {

@@ -2,21 +2,28 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::process::Ending;
 use super::ssh::{first_contact::Unknown, keyring::Keyring};
 use super::{Ask, ConnectError, Endpoint, Kind, Process, Stream, Target, local, ssh};
+
+/// Logins at the same time. More would not be quicker, but all would be slower, until the first are given up: by this machine, or by hosts that
+/// share one.
+const LOGINS_MAX: usize = 64;
 
 /// What all connections of a run share.
 #[derive(Clone)]
 pub struct Connector {
     keyring: Arc<Keyring>,
+    logins: Arc<Semaphore>,
 }
 
 impl Connector {
     /// A connector whose questions go to `ask`.
     #[must_use]
     pub fn new(ask: Arc<dyn Ask>) -> Self {
-        Self { keyring: Arc::new(Keyring::new(ask)) }
+        Self { keyring: Arc::new(Keyring::new(ask)), logins: Arc::new(Semaphore::new(LOGINS_MAX)) }
     }
 
     /// Opens the one connection to a host.
@@ -26,7 +33,11 @@ impl Connector {
     pub async fn open(&self, target: &Target) -> Result<Connection, ConnectError> {
         match target.kind {
             Kind::Local => Ok(Connection::Local),
-            Kind::Ssh => Ok(Connection::Ssh(ssh::Ssh::open(target, &self.keyring).await?)),
+            Kind::Ssh => {
+                // It is never closed.
+                let _login = self.logins.acquire().await.ok();
+                Ok(Connection::Ssh(ssh::Ssh::open(target, &self.keyring).await?))
+            }
         }
     }
 

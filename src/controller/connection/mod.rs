@@ -1,6 +1,7 @@
 //! Bytes to and from a host: one connection per host, commands and sockets over it, the helper on top.
 
 mod connector;
+pub mod descriptors;
 mod error;
 pub mod escalation;
 pub mod helper;

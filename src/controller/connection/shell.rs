@@ -126,7 +126,9 @@ impl ShellSystem {
 fn failed(error: StartError) -> io::Error {
     match error {
         StartError::Connect(error) => io::Error::new(io::ErrorKind::ConnectionAborted, error),
-        StartError::Become(failure) => io::Error::new(io::ErrorKind::PermissionDenied, failure.message),
+        StartError::Become(failure) | StartError::NoUser(failure) => {
+            io::Error::new(io::ErrorKind::PermissionDenied, failure.message)
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod notify;
 pub mod plain;
 pub mod reach;
 pub mod result;
+mod stand_in;
 pub mod step;
 pub mod turn;
 mod verdict;

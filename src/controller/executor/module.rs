@@ -3,12 +3,12 @@
 use minijinja::Value;
 
 use super::{
-    reach::{Lost, lost},
+    reach::{Lost, Way, lost},
     turn::Turn,
 };
 use crate::{
     controller::{
-        connection::helper::{Progress, SessionError},
+        connection::helper::{Progress, Session, SessionError},
         source::{Node, Shape},
         template,
     },
@@ -32,11 +32,18 @@ pub enum Called {
     NotRun,
 }
 
+impl Called {
+    /// It ended with a failure.
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self::Outcome(Box::new(Outcome::new(Verdict::Failed(failure))))
+    }
+}
+
 impl From<Lost> for Called {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Unreachable(failure) => Self::Unreachable(failure),
-            Lost::Refused(failure) => Self::Outcome(Box::new(Outcome::new(Verdict::Failed(failure)))),
+            Lost::Refused(failure) | Lost::NoUser(failure) => Self::failed(failure),
             Lost::NoHelper(reason) => Self::Unreachable(Failure::new(reason)),
         }
     }
@@ -83,16 +90,22 @@ impl Turn {
         };
         let session = match session {
             Ok(session) => session,
-            Err(Lost::NoHelper(_)) if self.lane.is_ahead() => {
+            // A task before it may still bring what is missing: the user, or the right to act as them.
+            Err(Lost::NoHelper(_) | Lost::NoUser(_) | Lost::Refused(_)) if self.lane.is_ahead() => {
                 self.lane.give_way();
                 return Called::NotRun;
             }
             Err(Lost::NoHelper(reason)) => return self.without_helper(call, &reason).await,
+            Err(Lost::NoUser(failure)) if self.run.settings.check => return self.without_user(call, failure).await,
             Err(lost) => return lost.into(),
         };
-        let mut call = call;
+        self.send_over(&self.way, &session, call).await
+    }
+
+    /// Has a call carried out over a session that is open.
+    pub(super) async fn send_over(&self, way: &Way, session: &Session, mut call: Call) -> Called {
         if call.place.is_none() && call.background.is_none() {
-            call.place = self.lane.place(&self.way, &session, self.stops);
+            call.place = self.lane.place(way, session, self.stops);
             if call.place.is_none() {
                 return Called::NotRun;
             }
@@ -104,16 +117,17 @@ impl Turn {
                 self.progress(progress.text, progress.amount);
             }
         };
-        let done = session.call(call, &self.run.blobs, shows, || self.lane.sent(&self.way)).await;
+        let done = session.call(call, &self.run.blobs, shows, || self.lane.sent(way)).await;
         match done {
             Ok(outcome) => {
                 if !outcome.predicted.is_empty() {
+                    let link = self.run.link(&way.host);
                     let mut link = link.lock().await;
                     let before = link.predicted.len();
                     link.predicted.extend(outcome.predicted.iter().cloned());
                     // The session that made them knows them, provided it knew all before.
                     let all = link.predicted.len();
-                    let told = link.told.entry(self.way.key()).or_default();
+                    let told = link.told.entry(way.key()).or_default();
                     if *told == before {
                         *told = all;
                     }

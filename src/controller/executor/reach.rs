@@ -41,6 +41,8 @@ pub enum Lost {
     Unreachable(Failure),
     /// It can, but not as asked for: the task fails.
     Refused(Failure),
+    /// It can, but who is to act does not exist there: the task fails.
+    NoUser(Failure),
     /// No helper runs there; plain `sh` may do.
     NoHelper(String),
 }
@@ -177,6 +179,17 @@ impl Way {
         format!("{}:{}:{}", how.method, how.user, crate::remote::machine::digest(way.as_bytes()))
     }
 
+    /// The way of root by the same means, to look in place of a user who is not there yet.
+    #[must_use]
+    pub fn of_root(&self) -> Self {
+        let already = match self.target.kind {
+            Kind::Local => rustix::process::geteuid().is_root(),
+            Kind::Ssh => self.target.user.as_deref() == Some("root"),
+        };
+        let how = self.escalation.clone().filter(|_| !already);
+        Self { escalation: how.map(|how| Become { user: "root".to_owned(), ..how }), ..self.clone() }
+    }
+
     /// The open connection, opened where there is none yet.
     ///
     /// # Errors
@@ -268,6 +281,7 @@ pub fn lost(error: SessionError) -> Lost {
     let hint = error.hint();
     match error {
         SessionError::HelperRefused { reason } => Lost::NoHelper(reason),
+        SessionError::NoUser(failure) => Lost::NoUser(failure),
         SessionError::Become(failure) | SessionError::Failed(failure) => Lost::Refused(failure),
         other => Lost::Unreachable(Failure { message: other.to_string(), hint }),
     }

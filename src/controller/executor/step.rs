@@ -26,7 +26,7 @@ use crate::{
         compiler::{Batch, scope},
         event::{Event, Report, Status, TaskInfo},
         playbook::Task,
-        source::{Diagnostics, Node, Shape},
+        source::{Diagnostics, Node},
         state::{Run, lock},
         template::{self, TemplateError, error::Trouble},
         variables::{Layer, Scope, Var},
@@ -213,6 +213,12 @@ impl Step {
                     self.run.events.emit(Event::Retry { host, task, left: tries - at });
                     tokio::time::sleep(delay).await;
                 }
+                // `failed_when` has the last word.
+                Ok(false) if attempt.result.get("failed_when_result") == Some(&json!(false)) => {
+                    attempt.result.insert("failed".to_owned(), json!(true));
+                    attempt.result.insert("attempts".to_owned(), json!(at - 1));
+                    return attempt;
+                }
                 Ok(false) => {
                     let failure = match attempt.outcome.verdict {
                         Verdict::Failed(failure) => failure,
@@ -258,7 +264,7 @@ impl Step {
                 Ok(true) => {}
                 Ok(false) => {
                     let mut attempt = Attempt::skipped("Conditional result was False");
-                    let false_part = false_condition(when, &context);
+                    let false_part = verdict::false_condition(when, &context);
                     attempt.result.insert("false_condition".to_owned(), false_part);
                     return Tried::Ended(attempt);
                 }
@@ -330,7 +336,7 @@ impl Step {
             Err(message) => return Ok(Done::failed(message)),
         };
         if let Some(path) = own {
-            return turn.custom(&path, asked).await;
+            return Box::pin(turn.custom(&path, asked)).await;
         }
         if let Some(asked) = asked {
             match background::manner(&module, actions::find(&module).is_some(), asked) {
@@ -432,7 +438,9 @@ impl Step {
         }
         if let Some(node) = &self.task.arguments.template {
             let value = template::lazy::value(node, context).map_err(|error| error.at(&node.span))?;
-            add(&mut options, &template::resolve(&value)?)?;
+            if !template::special::is_omit(&value) {
+                add(&mut options, &template::resolve(&value)?)?;
+            }
         }
         // A condition is evaluated by the action that asks for it, and a loop variable's text is not rendered twice.
         let verbatim: &[&str] = match self.task.module.as_str() {
@@ -484,7 +492,10 @@ impl Step {
                 let reason = format!("what `{}` says is known after apply", self.info.name);
                 template::special::partly_unknown(value(&known), reason)
             }
-            _ => value(result),
+            _ => match &outcome.later {
+                Some(reason) => template::special::partly_unknown(value(result), reason.clone()),
+                None => value(result),
+            },
         }
     }
 
@@ -556,21 +567,14 @@ fn variables(effects: &[Effect]) -> Layer {
 }
 
 fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), TemplateError> {
+    if more.kind() != minijinja::value::ValueKind::Map {
+        let message = format!("Finalization of task args failed: they must be a mapping, not {}", more.kind());
+        return Err(TemplateError::new(Trouble::Failed, message));
+    }
     for key in more.try_iter()? {
         options.insert(key.to_string(), more.get_item(&key)?);
     }
     Ok(())
-}
-
-/// The part of a condition that does not hold, as written.
-fn false_condition(node: &Node, context: &Value) -> Json {
-    match &node.shape {
-        Shape::List(items) => items
-            .iter()
-            .find(|item| matches!(template::condition(item, context), Ok(false)))
-            .map_or(Json::Null, |item| false_condition(item, context)),
-        _ => node.to_json(),
-    }
 }
 
 /// Says which options an action does not take; those that hand them on to a module leave that to it.

@@ -204,12 +204,12 @@ impl Turn {
         let dialled = self.reach(endpoint).await;
         let lost = match &dialled {
             // A caller who tries again may get through after all.
-            Ok(_) | Err(Lost::Refused(_) | Lost::NoHelper(_)) => None,
+            Ok(_) | Err(Lost::Refused(_) | Lost::NoUser(_) | Lost::NoHelper(_)) => None,
             Err(Lost::Unreachable(failure)) => Some(failure.clone()),
         };
         *crate::controller::state::lock(&self.unreachable) = lost;
         dialled.map_err(|lost| match lost {
-            Lost::Unreachable(failure) | Lost::Refused(failure) => failure,
+            Lost::Unreachable(failure) | Lost::Refused(failure) | Lost::NoUser(failure) => failure,
             Lost::NoHelper(reason) => Failure::new(reason),
         })
     }

@@ -1,10 +1,12 @@
 //! `failed_when` and `changed_when`: what a playbook makes of how a task ended.
 
+use minijinja::Value;
 use serde_json::json;
 
 use super::Step;
 use crate::{
     controller::{
+        source::{Node, Shape},
         template::{self, TemplateError},
         variables::Scope,
     },
@@ -73,6 +75,17 @@ fn broken(registered: &mut Map, name: &str, error: TemplateError) -> TemplateErr
     registered.insert("failed".to_owned(), json!(true));
     registered.insert("msg".to_owned(), json!(error.message));
     error
+}
+
+/// The part of a condition that does not hold, as written.
+pub(super) fn false_condition(node: &Node, context: &Value) -> Json {
+    match &node.shape {
+        Shape::List(items) => items
+            .iter()
+            .find(|item| matches!(template::condition(item, context), Ok(false)))
+            .map_or(Json::Null, |item| false_condition(item, context)),
+        _ => node.to_json(),
+    }
 }
 
 /// A template that cannot be rendered, as the failure of a task.

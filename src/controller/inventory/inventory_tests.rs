@@ -146,7 +146,8 @@ fn localhost_is_there_without_being_named() {
     let inventory = Inventory::default();
     let host = inventory.host("localhost").unwrap();
     assert!(host.implicit);
-    assert_eq!(host.vars.get("ansible_connection").and_then(|node| node.as_str()), Some("local"));
+    assert_eq!(host.vars["ansible_connection"].as_str(), Some("local"));
+    assert!(host.vars["ansible_python_interpreter"].as_str().is_some_and(|path| path.ends_with("python3")));
     assert_eq!(groups(&inventory, "localhost"), "all");
     assert!(inventory.hosts.is_empty());
     let named = load("i.ini", "localhost a=1\n");

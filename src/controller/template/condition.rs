@@ -20,6 +20,7 @@ pub fn condition(node: &Node, context: &Value) -> Result<bool, TemplateError> {
     match &node.shape {
         Shape::Bool(value) => Ok(*value),
         Shape::Null => Ok(true),
+        Shape::Str(text) if !text.trusted => Err(untrusted(&text.value).at(&node.span)),
         Shape::Str(text) => holds(&text.value, context).map_err(|error| error.at(&node.span)),
         Shape::List(items) => {
             for item in items.iter() {
@@ -74,13 +75,13 @@ pub fn is_whole_template(text: &str) -> bool {
     is_template(text) && text.starts_with("{{") && text.ends_with("}}")
 }
 
-/// The list of conditions that a `{{ name }}` stands for, when the user has written one.
+/// What a `{{ name }}` stands for, when the user has written a list or mapping.
 #[must_use]
-pub fn written_list(node: &Node, context: &Value) -> Option<Node> {
+pub fn written(node: &Node, context: &Value) -> Option<Node> {
     let text = node.as_str().filter(|text| is_whole_template(text))?;
     let name = text.trim().trim_matches(['{', '}']).trim();
     match super::lazy::scope_of(context)?.get(name)? {
-        Var::Node(list) if list.as_list().is_some() => Some(list.clone()),
+        Var::Node(value) if value.as_list().is_some() || value.as_map().is_some() => Some(value.clone()),
         _ => None,
     }
 }

@@ -237,9 +237,10 @@ pub fn template_text(node: &Node) -> Option<&str> {
 mod engine_tests {
     use super::*;
     use crate::controller::{
-        source::Span,
+        source::{Diagnostics, SourceFile, Span, yaml},
         template::lazy::context,
         variables::{Layer, Var},
+        vault::Keyring,
     };
 
     fn scope(variables: &[(&str, &str)]) -> Value {
@@ -301,6 +302,26 @@ mod engine_tests {
         let context = scope(&[("a", "{{ b }}"), ("b", "{{ a }}")]);
         let error = render_text("{{ a }}", &context).unwrap_err();
         assert!(error.message.contains("recursive loop"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_inside_a_mapping_is_named_wherever_the_mapping_is_used() {
+        let file =
+            SourceFile::new("test", "{a: '{{ b }}_x', b: '{{ a }}', m: {KEY: '{{ a }}'}, n: {KEY: '{{ port }}'}}");
+        let node = yaml::parse(&file, &Keyring::default(), &mut Diagnostics::default()).unwrap().remove(0);
+        let layer: Layer =
+            node.as_map().unwrap().iter().map(|(key, _, node)| (key.into(), Var::Node(node.clone()))).collect();
+        let context = context(&Scope::default().over(layer));
+        for (template, expected) in [
+            ("{{ m }}", "recursive loop"),
+            ("{{ {'X': 1} | combine(m) }}", "recursive loop"),
+            ("{{ {'X': 1} | combine(n) }}", "'port' is undefined"),
+        ] {
+            let error = render_text(template, &context)
+                .and_then(|value| crate::controller::template::resolve(&value))
+                .unwrap_err();
+            assert!(error.message.contains(expected), "{template}: {error}");
+        }
     }
 
     #[test]

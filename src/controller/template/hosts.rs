@@ -21,6 +21,8 @@ pub trait HostScopes: Send + Sync + 'static {
     /// # Errors
     /// When it is no pattern.
     fn select(&self, pattern: &str) -> Result<Vec<String>, String>;
+    /// A setting of the run, by the name Ansible has for it.
+    fn setting(&self, name: &str) -> Option<Value>;
     /// Everything in a file, opened first if it is a vault.
     ///
     /// # Errors

@@ -64,7 +64,9 @@ impl Object for Root {
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Values(self.scope.names().iter().map(|name| Value::from(&**name)).collect())
+        // Whoever shows everything of a host would come back to it through `hostvars`, without end.
+        let names = self.scope.names().into_iter().filter(|name| &**name != "hostvars");
+        Enumerator::Values(names.map(|name| Value::from(&*name)).collect())
     }
 }
 

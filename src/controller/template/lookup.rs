@@ -106,8 +106,30 @@ impl Surroundings for Around<'_> {
         }
     }
 
-    fn setting(&self, _name: &str) -> Option<Value> {
-        None
+    fn setting(&self, name: &str, plugin: Option<(&str, &str)>) -> Option<Value> {
+        let everyone = || self.data("hostvars").as_ref().and_then(hosts::everyone);
+        let Some(plugin) = plugin else { return everyone()?.setting(name) };
+        // What a plugin is set to: its variables first, then the run's settings, then what it does by itself.
+        let (variables, setting, default): (&[&str], &str, Option<&str>) = match (plugin, name) {
+            (("become", "sudo"), "become_flags") => {
+                (&["ansible_sudo_flags", "ansible_become_flags"], "", Some("-H -S -n"))
+            }
+            (("become", "su"), "become_flags") => (&["ansible_su_flags", "ansible_become_flags"], "", Some("")),
+            (("become", method @ ("sudo" | "su" | "doas")), "become_exe") => {
+                (&["ansible_become_exe"], "", Some(method))
+            }
+            (("become", "sudo" | "su" | "doas"), "become_user") => {
+                (&["ansible_become_user"], "DEFAULT_BECOME_USER", None)
+            }
+            (("connection", "ssh"), "remote_user") => {
+                (&["ansible_ssh_user", "ansible_user"], "DEFAULT_REMOTE_USER", None)
+            }
+            (("connection", "ssh"), "port") => (&["ansible_ssh_port", "ansible_port"], "DEFAULT_REMOTE_PORT", None),
+            (("shell", "sh"), "remote_tmp") => (&["ansible_remote_tmp"], "", Some("~/.ansible/tmp")),
+            _ => return None,
+        };
+        let said = variables.iter().find_map(|name| self.data(name));
+        said.or_else(|| everyone()?.setting(setting)).or_else(|| default.map(Value::from))
     }
 
     fn fetch(&self, url: &str, _options: &Options) -> Result<Vec<u8>, Error> {

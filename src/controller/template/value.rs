@@ -38,9 +38,10 @@ pub fn resolve(value: &Value) -> Result<Value, TemplateError> {
             }
             Ok(Value::from_object(map))
         }
-        ValueKind::Invalid => match value.try_iter() {
-            Err(error) => Err(error.into()),
-            Ok(_) => Err(TemplateError::new(Trouble::Failed, "broken value")),
+        // What broke it comes out where it is taken from a list.
+        ValueKind::Invalid => match Value::from(vec![value.clone()]).try_iter()?.checked().next() {
+            Some(Err(error)) => Err(error.into()),
+            _ => Err(TemplateError::new(Trouble::Failed, "broken value")),
         },
         _ => Ok(value.clone()),
     }

@@ -5,7 +5,7 @@ mod command;
 pub mod detach;
 pub mod fake;
 pub mod overlay;
-mod predict;
+pub mod predict;
 pub mod probe;
 pub mod real;
 pub mod system;

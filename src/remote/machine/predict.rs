@@ -45,9 +45,7 @@ impl Overlay {
                 self.write(to, &content, &Attributes::default(), system);
                 self.files.insert(path.clone(), PredictedFile::Absent);
             }
-            Change::Run(run) => self.assume(&run.effects),
-            Change::Http(request) => self.assume(&request.effects),
-            Change::Assume(effect) => self.assume(std::slice::from_ref(effect)),
+            Change::Run(_) | Change::Http(_) | Change::Assume(_) => self.assume(change.effects()),
         }
     }
 
@@ -147,10 +145,18 @@ impl Overlay {
 
 fn merge(stat: &mut Stat, attributes: &Attributes) {
     stat.mode = attributes.mode.unwrap_or(stat.mode);
-    stat.uid = attributes.uid.unwrap_or(stat.uid);
-    stat.gid = attributes.gid.unwrap_or(stat.gid);
+    let number = |id: Option<u32>, name: &Option<String>| id.or_else(|| name.as_deref().map(placeholder));
+    stat.uid = number(attributes.uid, &attributes.owner).unwrap_or(stat.uid);
+    stat.gid = number(attributes.gid, &attributes.group).unwrap_or(stat.gid);
     stat.mtime = attributes.mtime.unwrap_or(stat.mtime);
     stat.atime = attributes.atime.unwrap_or(stat.atime);
+}
+
+/// The number that stands in predictions for an account that has none yet: the same for the same name, and above those that hosts give.
+#[must_use]
+pub fn placeholder(name: &str) -> u32 {
+    const ABOVE_ALL: u32 = 0xf000_0000;
+    u32::from_str_radix(&digest(name.as_bytes())[..7], 16).unwrap_or_default() | ABOVE_ALL
 }
 
 /// Something new, before a umask.

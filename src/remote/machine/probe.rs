@@ -219,6 +219,23 @@ impl<'a> Probe<'a> {
         self.overlay.domain(domain)
     }
 
+    /// Whether packages that earlier tasks would install may still bring what is not there: programs, folders, users.
+    #[must_use]
+    pub fn awaits_packages(&self) -> bool {
+        self.check && self.overlay.domain("package").any(|(_, package)| !package.is_null())
+    }
+
+    /// The failure for something that has to be there; unknown where a package may still bring it.
+    #[must_use]
+    pub fn lacks(&self, failure: Stop) -> Stop {
+        match failure {
+            Stop::Failed(failure, _) if self.awaits_packages() => {
+                Stop::Unknown(format!("{}, unless a package brings it that is to be installed before", failure.message))
+            }
+            other => other,
+        }
+    }
+
     /// A connection to a Unix socket, to ask and never to change.
     ///
     /// # Errors

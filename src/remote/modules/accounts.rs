@@ -84,7 +84,12 @@ fn look_up(probe: &Probe<'_>, domain: &str, database: &str, name: &str) -> Found
         Some(_) => probe.query(&["getent", database, name]).ok().filter(|output| output.code == 0),
         None => None,
     };
-    served.and_then(|output| output.stdout.split(':').nth(2)?.trim().parse().ok()).map(Account::Id).ok_or_else(missing)
+    match served.and_then(|output| output.stdout.split(':').nth(2)?.trim().parse().ok()) {
+        Some(id) => Ok(Account::Id(id)),
+        // By convention packages bring the accounts that they need.
+        None if probe.awaits_packages() => Ok(Account::Predicted(name.to_owned())),
+        None => Err(missing()),
+    }
 }
 
 fn line(probe: &Probe<'_>, database: &str, wanted: impl Fn(&[&str]) -> bool) -> Option<Vec<String>> {

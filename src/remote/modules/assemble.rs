@@ -56,14 +56,14 @@ options! {
 impl Module for Assemble {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         if !directories::is_directory(probe, &self.src)? {
-            return Err(Stop::failed(format!("Source ({}) is not a directory", self.src.display())));
+            return Err(probe.lacks(Stop::failed(format!("Source ({}) is not a directory", self.src.display()))));
         }
         let parent = directories::parent(&self.dest);
-        if !directories::is_directory(probe, parent)? {
-            return Err(Stop::failed(format!("Destination directory {} does not exist", parent.display())));
-        }
-        let content = self.content(probe)?;
         let mut plan = Plan::new();
+        directories::expect(&mut plan, probe, parent, || {
+            Stop::failed(format!("Destination directory {} does not exist", parent.display()))
+        })?;
+        let content = self.content(probe)?;
         plan.set("msg", "OK");
         plan.set("src", self.src.to_string_lossy());
         plan.set("dest", self.dest.to_string_lossy());

@@ -12,6 +12,7 @@ use crate::{
     remote::{
         Mode, Plan, Probe, Stop,
         machine::{
+            predict::placeholder,
             probe::Found,
             system::{FileKind, Stat},
         },
@@ -89,7 +90,39 @@ impl FileAttributes {
         self.ownership(probe, &mut attributes)?;
         attributes.uid = attributes.uid.filter(|uid| *uid != stat.uid);
         attributes.gid = attributes.gid.filter(|gid| *gid != stat.gid);
+        attributes.owner = attributes.owner.filter(|name| placeholder(name) != stat.uid);
+        attributes.group = attributes.group.filter(|name| placeholder(name) != stat.gid);
         Ok(attributes)
+    }
+
+    /// What a prediction can do without: owners and groups that nobody knows, with what is to be said of them.
+    pub fn without_strangers(&self, probe: &Probe<'_>) -> (Self, Vec<String>) {
+        let (mut known, mut warnings) = (self.clone(), Vec::new());
+        if !probe.predicting() {
+            return (known, warnings);
+        }
+        let number = |name: &Option<String>| name.as_deref().and_then(|name| name.parse::<u32>().ok());
+        if let Some(uid) = number(&self.owner) {
+            if accounts::user_name(probe, uid).is_none() {
+                warnings.push(format!("failed to look up user with uid {uid}"));
+            }
+        } else if let Some(Err(Stop::Failed(failure, _))) =
+            self.owner.as_deref().map(|name| accounts::user(probe, name))
+        {
+            warnings.push(failure.message);
+            known.owner = None;
+        }
+        if let Some(gid) = number(&self.group) {
+            if accounts::group_name(probe, gid).is_none() {
+                warnings.push(format!("failed to look up group with gid {gid}"));
+            }
+        } else if let Some(Err(Stop::Failed(failure, _))) =
+            self.group.as_deref().map(|name| accounts::group(probe, name))
+        {
+            warnings.push(failure.message);
+            known.group = None;
+        }
+        (known, warnings)
     }
 
     fn ownership(&self, probe: &Probe<'_>, attributes: &mut Attributes) -> Found<()> {

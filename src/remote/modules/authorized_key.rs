@@ -54,7 +54,7 @@ impl Module for AuthorizedKey {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         let wanted = self.wanted()?;
         let account = Account::find(probe, &self.user)?.ok_or_else(|| {
-            Stop::failed(format!("user {} does not exist", self.user)).hint("make it first with `user`")
+            probe.lacks(Stop::failed(format!("user {} does not exist", self.user))).hint("make it first with `user`")
         })?;
         let default = account.home.join(".ssh/authorized_keys");
         let mut file = self.path.clone().unwrap_or(default);

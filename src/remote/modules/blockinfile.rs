@@ -69,7 +69,7 @@ impl Module for BlockInFile {
         let mut plan = Plan::new();
         if !original.exists() {
             if !self.create {
-                return Err(self.editing.missing().hint("create: true makes the file"));
+                return Err(self.editing.missing(probe).hint("create: true makes the file"));
             }
             if !present {
                 plan.set("msg", format!("File {} not present", self.editing.path.display()));

@@ -83,13 +83,39 @@ struct Source {
 
 impl Module for Copy {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
+        let (attributes, warnings) = self.attributes.without_strangers(probe);
+        if !warnings.is_empty() {
+            let mut plan = Self { attributes, ..self.clone() }.planned(probe)?;
+            plan.warnings.extend(warnings);
+            return Ok(plan);
+        }
+        self.planned(probe)
+    }
+
+    fn report(&self, plan: &mut Plan, _applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
+        let Some(dest) = plan.result.get("dest").and_then(Json::as_str).map(PathBuf::from) else { return Ok(()) };
+        attributes::describe(plan, probe, &dest)?;
+        let file = probe.stat_followed(&dest)?.is_some_and(|stat| stat.kind == FileKind::File);
+        if file && !plan.result.contains_key("checksum") {
+            let checksum = Algorithm::Sha1.file(probe, &dest)?;
+            plan.set("checksum", checksum);
+        }
+        if file && !self.remote_src {
+            plan.set("md5sum", Algorithm::Md5.file(probe, &dest)?);
+        }
+        Ok(())
+    }
+}
+
+impl Copy {
+    fn planned(&self, probe: &Probe<'_>) -> Planned {
         let mut plan = Plan::new();
         if self.remote_src
             && let Some(src) = &self.src
         {
             let expanded = words::expand(probe, src);
             if expanded != *src {
-                return Self { src: Some(expanded), ..self.clone() }.plan(probe);
+                return Self { src: Some(expanded), ..self.clone() }.planned(probe);
             }
         }
         if let Some(src) = &self.src {
@@ -122,22 +148,6 @@ impl Module for Copy {
         Ok(plan)
     }
 
-    fn report(&self, plan: &mut Plan, _applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
-        let Some(dest) = plan.result.get("dest").and_then(Json::as_str).map(PathBuf::from) else { return Ok(()) };
-        attributes::describe(plan, probe, &dest)?;
-        let file = probe.stat_followed(&dest)?.is_some_and(|stat| stat.kind == FileKind::File);
-        if file && !plan.result.contains_key("checksum") {
-            let checksum = Algorithm::Sha1.file(probe, &dest)?;
-            plan.set("checksum", checksum);
-        }
-        if file && !self.remote_src {
-            plan.set("md5sum", Algorithm::Md5.file(probe, &dest)?);
-        }
-        Ok(())
-    }
-}
-
-impl Copy {
     /// The one file to copy; `None` when `src` is a directory on the host.
     fn source(&self, probe: &Probe<'_>) -> Found<Option<Source>> {
         let source = if let Some(blob) = &self.blob {
@@ -151,7 +161,7 @@ impl Copy {
         } else if let (Some(src), true) = (&self.src, self.remote_src) {
             let path = PathBuf::from(src);
             match probe.stat_followed(&path)? {
-                None => return Err(Stop::failed(format!("Source {src} not found"))),
+                None => return Err(probe.lacks(Stop::failed(format!("Source {src} not found")))),
                 Some(stat) if stat.kind == FileKind::Directory => return Ok(None),
                 Some(stat) if stat.kind != FileKind::File => {
                     return Err(Stop::failed(format!("Source {src} is not a file")));
@@ -194,8 +204,10 @@ impl Copy {
             path.push(name);
         } else {
             let parent = directories::parent(&path);
-            if !directories::is_directory(probe, parent)? {
-                return Err(Stop::failed(format!("Destination directory {} does not exist", parent.display())));
+            let missing = || Stop::failed(format!("Destination directory {} does not exist", parent.display()));
+            let brought = directories::expect(plan, probe, parent, missing)?;
+            if brought && !self.force {
+                return Err(probe.lacks(missing()));
             }
         }
         if self.follow

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::remote::{
-    Probe, Stop,
-    machine::{
-        probe::Found,
-        system::{FileKind, Stat},
+use crate::{
+    protocol::{Change, Effect},
+    remote::{
+        Plan, Probe, Stop,
+        machine::{
+            probe::Found,
+            system::{FileKind, Stat},
+        },
     },
 };
 
@@ -36,6 +39,21 @@ pub fn missing(probe: &Probe<'_>, path: &Path) -> Found<Vec<PathBuf>> {
 /// When it cannot be looked at.
 pub fn is_directory(probe: &Probe<'_>, path: &Path) -> Found<bool> {
     Ok(probe.stat_followed(path)?.is_some_and(|stat| stat.kind == FileKind::Directory))
+}
+
+/// Has a directory there that something is put into; a prediction takes it as brought by a package where there is one to come, and tells so.
+///
+/// # Errors
+/// `missing`, when nothing brings it.
+pub fn expect(plan: &mut Plan, probe: &Probe<'_>, path: &Path, missing: impl Fn() -> Stop) -> Found<bool> {
+    if is_directory(probe, path)? {
+        return Ok(false);
+    }
+    if !probe.awaits_packages() || probe.stat(path)?.is_some() {
+        return Err(missing());
+    }
+    plan.push(Change::Assume(Effect::new("file", &path.to_string_lossy(), "directory".into())));
+    Ok(true)
 }
 
 /// The directory a path is in; `.` for a lone name.

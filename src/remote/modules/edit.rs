@@ -69,8 +69,8 @@ impl Editing {
     }
 
     /// The failure for a file that has to be there.
-    pub fn missing(&self) -> Stop {
-        refused(257, format!("Path {} does not exist !", self.path.display()))
+    pub fn missing(&self, probe: &Probe<'_>) -> Stop {
+        probe.lacks(refused(257, format!("Path {} does not exist !", self.path.display())))
     }
 
     /// Plans to write `content` where it differs, and to set attributes where they do. `message` says what was done to the content.
@@ -127,4 +127,45 @@ fn make_parents(plan: &mut Plan, probe: &Probe<'_>, path: &Path) -> Found<()> {
 
 fn refused(code: i64, message: String) -> Stop {
     Stop::Failed(Failure::new(message), Map::from_iter([("rc".to_owned(), Json::from(code))]))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::{
+        protocol::Verdict,
+        remote::{machine::fake::Fake, modules::rehearsal::Rehearsal},
+    };
+
+    #[test]
+    fn what_a_package_may_bring_is_unknown_to_those_who_edit_or_read_it() {
+        let path = "/etc/redis/redis.conf";
+        let calls = [
+            ("lineinfile", json!({"path": path, "line": "bind ::1"})),
+            ("blockinfile", json!({"path": path, "block": "bind ::1"})),
+            ("replace", json!({"path": path, "regexp": "^bind.*", "replace": "bind ::1"})),
+            ("slurp", json!({"src": path})),
+            ("copy", json!({"src": path, "dest": "/tmp/", "remote_src": true})),
+            ("assemble", json!({"src": "/etc/redis/conf.d", "dest": "/tmp/conf"})),
+            (
+                "authorized_key",
+                json!({"user": "redis", "key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHqjwBtnT6fzHzAnHjGx6TI3jKNpmdyTT0Wx6zHUF4rV"}),
+            ),
+            ("command", json!({"argv": ["true"], "chdir": "/etc/redis"})),
+        ];
+        let mut host = Rehearsal::on(Fake::new());
+        for (module, options) in &calls {
+            let verdict = host.check(module, options.clone()).verdict;
+            assert!(matches!(verdict, Verdict::Failed(_)), "{module} without a package: {verdict:?}");
+        }
+        host.assume("package", "redis-server", json!("7.0"));
+        for (module, options) in &calls {
+            let verdict = host.check(module, options.clone()).verdict;
+            assert!(
+                matches!(&verdict, Verdict::Unknown(reason) if reason.contains("unless a package brings it")),
+                "{module}: {verdict:?}"
+            );
+        }
+    }
 }

@@ -41,7 +41,7 @@ impl Conditions {
                 plan.set("msg", "Unable to change directory before execution.");
                 let message =
                     format!("Unable to change directory before execution: {} is no directory", directory.display());
-                return Err(Stop::Failed(Failure::new(message), plan.result));
+                return Err(probe.lacks(Stop::Failed(Failure::new(message), plan.result)));
             }
         }
         if let Some((path, why)) = self.needless(probe)? {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    accounts, attributes::{self, FileAttributes},
+    attributes::{self, FileAttributes},
     directories, flags,
     times::Times,
 };
@@ -95,33 +95,11 @@ impl Module for File {
 impl File {
     /// A prediction does without owners and groups that nobody knows yet, and says so; `None` when all are known.
     fn without_strangers(&self, probe: &Probe<'_>) -> Option<Planned> {
-        if !probe.predicting() {
-            return None;
-        }
-        let mut warnings = Vec::new();
-        let mut known = self.clone();
-        let number = |name: &Option<String>| name.as_deref().and_then(|name| name.parse::<u32>().ok());
-        if let Some(uid) = number(&self.attributes.owner) {
-            if accounts::user_name(probe, uid).is_none() {
-                warnings.push(format!("failed to look up user with uid {uid}"));
-            }
-        } else if let Some(Err(Stop::Failed(failure, _))) = self.attributes.owner.as_deref().map(|name| accounts::user(probe, name)) {
-            warnings.push(failure.message);
-            known.attributes.owner = None;
-        }
-        if let Some(gid) = number(&self.attributes.group) {
-            if accounts::group_name(probe, gid).is_none() {
-                warnings.push(format!("failed to look up group with gid {gid}"));
-            }
-        } else if let Some(Err(Stop::Failed(failure, _))) =
-            self.attributes.group.as_deref().map(|name| accounts::group(probe, name))
-        {
-            warnings.push(failure.message);
-            known.attributes.group = None;
-        }
+        let (attributes, warnings) = self.attributes.without_strangers(probe);
         if warnings.is_empty() {
             return None;
         }
+        let known = Self { attributes, ..self.clone() };
         // Of something that is there they could not be set either.
         let there = known.path(probe).and_then(|path| probe.exists(&path)).unwrap_or(false);
         if there && (known.attributes.owner != self.attributes.owner || known.attributes.group != self.attributes.group) {
@@ -166,6 +144,14 @@ impl File {
         }
         let mut plan = Plan::new();
         match state {
+            // What is in a folder that a package brings is the package's business.
+            State::Absent
+                if probe.awaits_packages()
+                    && stat.is_none()
+                    && !directories::is_directory(probe, directories::parent(&path))? =>
+            {
+                return Err(probe.lacks(Stop::failed(format!("{} is not there", path.display()))));
+            }
             State::Absent => absent(&mut plan, &path, stat.as_ref()),
             State::File => self.existing(&mut plan, probe, path.clone(), stat)?,
             State::Directory => self.directory(&mut plan, probe, path.clone(), stat)?,
@@ -210,7 +196,8 @@ impl File {
                 if state == "absent" {
                     failure = failure.hint("state: touch makes an empty file; state: file only changes one that is there");
                 }
-                Err(Stop::Failed(failure, plan.result.clone()))
+                let stop = Stop::Failed(failure, plan.result.clone());
+                Err(if state == "absent" { probe.lacks(stop) } else { stop })
             }
         }
     }
@@ -271,7 +258,8 @@ impl File {
         plan.set("dest", path.to_string_lossy());
         plan.set("src", target.to_string_lossy());
         let absolute = directories::parent(path).join(&target);
-        if !self.force && self.src.is_some() && !probe.exists(&absolute)? {
+        // By convention packages bring what is linked to.
+        if !self.force && self.src.is_some() && !probe.awaits_packages() && !probe.exists(&absolute)? {
             return Err(Stop::failed(format!(
                 "src file does not exist, use 'force=yes' if you really want to create the link: {}",
                 absolute.display()
@@ -345,7 +333,7 @@ impl File {
         plan.set("src", src.as_str());
         let target = PathBuf::from(src);
         let Some(resolved) = probe.resolve(&target)? else {
-            return Err(gone(plan));
+            return Err(probe.lacks(gone(plan)));
         };
         let Some(original) = probe.stat(&resolved)? else {
             return Err(gone(plan));
@@ -385,13 +373,10 @@ impl File {
             };
         }
         let parent = directories::parent(path);
-        if !directories::is_directory(probe, parent)? {
-            return Err(Stop::failed(format!(
-                "could not touch {}: the directory {} does not exist",
-                path.display(),
-                parent.display()
-            )));
-        }
+        directories::expect(plan, probe, parent, || {
+            let (path, parent) = (path.display(), parent.display());
+            Stop::failed(format!("could not touch {path}: the directory {parent} does not exist"))
+        })?;
         let mut attributes = self.attributes.fresh(probe, attributes::new_file_bits(probe), false)?;
         self.times.wanted(probe, None, false)?.put_into(&mut attributes);
         plan.diff(path.to_string_lossy(), "state: absent\n", "state: touch\n");

@@ -67,7 +67,10 @@ impl Module for Getent {
             (MISSING, Some(key)) if !self.fail_key => {
                 entries.insert(key.clone(), Json::Null);
             }
-            (MISSING, _) => return Err(Stop::failed("one or more supplied key could not be found in the database")),
+            (MISSING, _) => {
+                let stop = Stop::failed("one or more supplied key could not be found in the database");
+                return Err(probe.lacks(stop));
+            }
             (1, _) => return Err(Stop::failed(format!("the database {} is unknown", self.database))),
             (3, _) => return Err(Stop::failed(format!("the database {} cannot be listed", self.database))),
             _ => return Err(Stop::failed(format!("getent failed: {}", output.stderr.trim()))),

@@ -45,7 +45,7 @@ struct Key {
     marker: Option<String>,
     hosts: String,
     kind: String,
-    key: String,
+    public: String,
 }
 
 impl Module for KnownHosts {
@@ -132,7 +132,7 @@ impl KnownHosts {
             return Ok((line.to_owned(), key));
         }
         key.hosts = hashed(probe, host)?;
-        let words = [key.marker.as_ref(), Some(&key.hosts), Some(&key.kind), Some(&key.key)];
+        let words = [key.marker.as_ref(), Some(&key.hosts), Some(&key.kind), Some(&key.public)];
         Ok((words.into_iter().flatten().cloned().collect::<Vec<_>>().join(" "), key))
     }
 }
@@ -146,7 +146,7 @@ impl Key {
         let mut words = line.split_whitespace().peekable();
         let marker = words.next_if(|word| word.starts_with('@')).map(str::to_owned);
         let (hosts, kind, key) = (words.next()?, words.next()?, words.next()?);
-        Some(Self { marker, hosts: hosts.to_owned(), kind: kind.to_owned(), key: key.to_owned() })
+        Some(Self { marker, hosts: hosts.to_owned(), kind: kind.to_owned(), public: key.to_owned() })
     }
 
     /// Whether the line is about a host, written plainly, as a pattern or hashed.
@@ -171,7 +171,7 @@ impl Key {
     fn same(&self, other: &Self) -> bool {
         let hashed = |hosts: &str| hosts.starts_with("|1|");
         let hosts = self.hosts == other.hosts || hashed(&self.hosts) && hashed(&other.hosts);
-        hosts && self.marker == other.marker && self.kind == other.kind && self.key == other.key
+        hosts && self.marker == other.marker && self.kind == other.kind && self.public == other.public
     }
 
     /// Whether the other line takes this one's place.

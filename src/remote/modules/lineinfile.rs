@@ -85,13 +85,15 @@ impl Module for LineInFile {
     }
 }
 
+/// What is said of an empty expression besides.
+const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
+
 impl LineInFile {
     fn present(&self, mut plan: Plan, probe: &Probe<'_>) -> Planned {
         if self.backrefs && self.regexp.is_none() {
             return Err(Stop::failed("regexp is required with backrefs=true"));
         }
         let Some(line) = &self.line else { return Err(Stop::failed("line is required with state=present")) };
-        const FRONT: &str = " If this is desired, use '^' to match every line in the file and avoid this warning.";
         for (name, text, advice) in
             [("regular expression", &self.regexp, FRONT), ("search string", &self.search_string, "")]
         {
@@ -103,8 +105,8 @@ impl LineInFile {
         }
         let original = self.editing.open(probe)?;
         if !original.exists() && !self.create {
-            return Err(Stop::failed(format!("Destination {} does not exist !", self.editing.path.display()))
-                .hint("create: true makes the file"));
+            let missing = Stop::failed(format!("Destination {} does not exist !", self.editing.path.display()));
+            return Err(probe.lacks(missing).hint("create: true makes the file"));
         }
         let mut lines = original.lines();
         let message = self.insert(&mut lines, line)?;

@@ -242,6 +242,12 @@ impl Pip {
         Ok(pairs.map(|(name, version)| (normal(name), version.trim().to_owned())).collect())
     }
 
+    /// `extra_args` as a shell would read them.
+    fn more_words(&self) -> Vec<String> {
+        let more = self.extra_args.as_deref().unwrap_or_default();
+        super::words::split(more).unwrap_or_else(|_| more.split_whitespace().map(str::to_owned).collect())
+    }
+
     fn install_words(&self, wanted: &[String]) -> Vec<String> {
         let mut words = vec!["install".to_owned()];
         match self.state {
@@ -252,7 +258,7 @@ impl Pip {
         if self.break_system_packages {
             words.push("--break-system-packages".to_owned());
         }
-        words.extend(self.extra_args.iter().flat_map(|more| more.split_whitespace()).map(str::to_owned));
+        words.extend(self.more_words());
         for name in wanted {
             words.extend(self.editable.then(|| "-e".to_owned()));
             words.push(name.clone());

@@ -48,7 +48,7 @@ impl Module for Replace {
         }
         let original = self.editing.open(probe)?;
         if !original.exists() {
-            return Err(self.editing.missing());
+            return Err(self.editing.missing(probe));
         }
         let mut plan = Plan::new();
         plan.set("rc", 0);

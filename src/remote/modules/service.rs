@@ -177,7 +177,7 @@ mod tests {
     fn a_service_that_nothing_brings_is_an_error() {
         let mut trial = Trial::new(bare().file("/run/systemd/system/x", ""));
         let outcome = trial.check("service", json!({"name": "nosuch", "state": "started"}));
-        assert!(failure(&outcome).contains("could not find the requested service nosuch"));
+        assert!(failure(&outcome).contains("Could not find the requested service nosuch"));
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Module for Slurp {
             None if self.below_a_file(probe) => {
                 return Err(Stop::failed(format!("Unable to slurp file: {source}: Not a directory")));
             }
-            None => return Err(Stop::failed(format!("File not found: {source}"))),
+            None => return Err(probe.lacks(Stop::failed(format!("File not found: {source}")))),
             Some(stat) if stat.kind == FileKind::Directory => {
                 return Err(Stop::failed(format!("Source is a directory and must be a file: {source}")));
             }

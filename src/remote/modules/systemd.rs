@@ -260,7 +260,7 @@ impl Systemd {
 
 /// The failure for a service that the host does not have.
 pub(super) fn missing(name: &str) -> Stop {
-    Stop::failed(format!("could not find the requested service {name}"))
+    Stop::failed(format!("Could not find the requested service {name}: host"))
         .hint("is its package installed? `daemon_reload: true` makes systemd see new unit files")
 }
 

@@ -97,11 +97,14 @@ impl Module for Unarchive {
             return Ok(Plan::skip(format!("skipped, since {} exists", creates.display())));
         }
         if !directories::is_directory(probe, &self.dest)? {
-            return Err(Stop::failed(format!("Destination '{}' is not a directory", self.dest.display())));
+            let stop = Stop::failed(format!("Destination '{}' is not a directory", self.dest.display()));
+            return Err(probe.lacks(stop));
         }
         let format = self.format();
         if probe.program(format.program())?.is_none() {
-            return Err(Stop::failed(format!("Unable to find required '{}' binary in the path", format.program()))
+            let stop = Stop::failed(format!("Unable to find required '{}' binary in the path", format.program()));
+            return Err(probe
+                .lacks(stop)
                 .hint(format!("install the package {} on the host first", format.program())));
         }
         let mut plan = Plan::new();
@@ -148,7 +151,7 @@ impl Unarchive {
         }
         let archive = Path::new(&self.src);
         match probe.stat_followed(archive)? {
-            None => return Err(Stop::failed(format!("Source '{}' does not exist", self.src))),
+            None => return Err(probe.lacks(Stop::failed(format!("Source '{}' does not exist", self.src)))),
             Some(stat) if stat.kind != FileKind::File => {
                 return Err(Stop::failed(format!("Source '{}' is not a file", self.src)));
             }

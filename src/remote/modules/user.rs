@@ -170,7 +170,8 @@ impl Module for User {
 impl User {
     fn check_groups(&self, probe: &Probe<'_>) -> Found<()> {
         for name in self.group.iter().chain(self.groups.iter().flatten()) {
-            if Group::find(probe, name)?.is_none() {
+            // By convention packages bring the groups that they need.
+            if !probe.awaits_packages() && Group::find(probe, name)?.is_none() {
                 return Err(Stop::failed(format!("group {name} does not exist"))
                     .hint("make it first with `group`, or install what brings it"));
             }
@@ -414,8 +415,14 @@ impl User {
     }
 
     fn describe(&self, plan: &mut Plan, account: &Account) {
-        plan.set("uid", account.uid);
-        plan.set("group", account.gid);
+        for (name, number) in [("uid", account.uid), ("group", account.gid)] {
+            match number {
+                Some(number) => plan.set(name, number),
+                None => {
+                    plan.later.get_or_insert_with(|| format!("the numbers of {} are known after apply", self.name));
+                }
+            }
+        }
         plan.set("groups", account.groups.join(","));
         plan.set("home", account.home.to_string_lossy().into_owned());
         plan.set("shell", account.shell.as_str());
@@ -512,6 +519,31 @@ mod tests {
         assert_eq!(trial.check("user", json!({"name": "ann", "comment": "A"})).verdict, Verdict::Changed);
         let owned = trial.check("file", json!({"path": "/home/ann/x", "owner": "ann"}));
         assert_eq!(owned.verdict, Verdict::Unchanged);
+    }
+
+    #[test]
+    fn a_key_that_would_be_made_is_known_later() {
+        let mut trial = Trial::new(host());
+        let options = json!({"name": "bob", "generate_ssh_key": true});
+        for _ in 0..2 {
+            let outcome = trial.check("user", options.clone());
+            assert!(outcome.later.is_some(), "{outcome:?}");
+            let known = ["ssh_public_key", "ssh_fingerprint", "uid"].map(|name| outcome.result.contains_key(name));
+            assert_eq!(known, [false; 3], "{outcome:?}");
+            assert_eq!(outcome.result["ssh_key_file"], "/home/bob/.ssh/id_rsa");
+        }
+        let known = trial.check("user", json!({"name": "ann"}));
+        assert_eq!((known.later, known.result["uid"].clone()), (None, json!(1000)));
+    }
+
+    #[test]
+    fn a_group_that_a_package_may_bring_is_expected() {
+        let mut rehearsal = crate::remote::modules::rehearsal::Rehearsal::on(host());
+        let options = json!({"name": "ann", "groups": "nosuch", "append": true});
+        assert!(matches!(rehearsal.check("user", options.clone()).verdict, Verdict::Failed(_)));
+        rehearsal.assume("package", "docker.io", json!("20.10"));
+        assert_eq!(rehearsal.check("user", options.clone()).verdict, Verdict::Changed);
+        assert_eq!(rehearsal.check("user", options).verdict, Verdict::Unchanged);
     }
 
     #[test]

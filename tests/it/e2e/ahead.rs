@@ -30,7 +30,7 @@ struct Writer {
 impl Writer {
     fn play(seed: u64) -> String {
         let mut writer = Self { dice: Dice(seed.wrapping_mul(977) + 1), tasks: 0, text: String::new() };
-        let facts = seed % 3 == 0;
+        let facts = seed.is_multiple_of(3);
         let _ = writeln!(
             writer.text,
             "- hosts: lab\n  become: true\n  gather_facts: {facts}\n  vars: {{top: /srv/ahead}}\n  tasks:"

@@ -1,6 +1,7 @@
 //! Runs over SSH on the hosts of the lab.
 
 mod ahead;
+mod bare;
 mod faults;
 mod interrupt;
 mod lab;

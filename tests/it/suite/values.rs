@@ -80,3 +80,11 @@ fn a_secret_from_the_vault_is_used_and_masked() {
     let json = scene.local(&play, &["--vault-password-file", "password", "--diff", "--output", "json"]);
     assert!(!json.said().contains("tr0ub4dor"), "{}", json.said());
 }
+
+#[test]
+fn everything_a_host_knows_can_be_shown() {
+    let events = Scene::new().events(&Scene::play("- name: Show\n  debug: {var: \"hostvars['localhost']\"}"), &[]);
+    let shown = &events.result("Show")["hostvars['localhost']"];
+    assert_eq!(shown["inventory_hostname"], "localhost");
+    assert_eq!(shown.get("hostvars"), None);
+}

@@ -26,7 +26,7 @@ pub enum HttpError {
         reason: String,
     },
     /// No secure connection.
-    #[error("no TLS with {host}: {reason}")]
+    #[error("no TLS with {host}: {}", in_openssl_words(.reason))]
     Tls {
         /// The name that was asked for.
         host: String,
@@ -76,6 +76,17 @@ impl HttpError {
             Self::TooLarge { .. } => Some("use get_url for what is large".into()),
             _ => None,
         }
+    }
+}
+
+/// Why a certificate is not taken, with the words that playbooks know from OpenSSL.
+fn in_openssl_words(reason: &str) -> String {
+    match reason {
+        _ if reason.contains("certificate not valid for name") => {
+            format!("certificate verify failed: Hostname mismatch: {reason}")
+        }
+        _ if reason.contains("invalid peer certificate") => format!("certificate verify failed: {reason}"),
+        _ => reason.to_owned(),
     }
 }
 

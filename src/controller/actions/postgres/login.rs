@@ -140,10 +140,19 @@ impl Login {
                 plain(config, stream, database.to_owned()).await?
             }
         };
-        if let Some(role) = &self.session_role {
-            session.run(&format!("SET ROLE {}", super::names::identifier(role))).await?;
-        }
+        self.take_role(&session).await?;
         Ok(session)
+    }
+
+    /// Acts as the role that is asked for: after logging in, and again after a dump that has set others.
+    ///
+    /// # Errors
+    /// When the server does not let who logs in.
+    pub async fn take_role(&self, session: &Session) -> Result<(), PgError> {
+        match &self.session_role {
+            Some(role) => session.run(&format!("SET ROLE {}", super::names::identifier(role))).await.map(drop),
+            None => Ok(()),
+        }
     }
 }
 

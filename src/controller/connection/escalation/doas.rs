@@ -32,6 +32,12 @@ impl Escalation for Doas {
                     .hint("add a `permit nopass` line to the host's doas.conf"),
             );
         }
+        if lower.contains("unknown user") {
+            return Some(
+                Failure::new(format!("the user {} does not exist on the host", how.user))
+                    .hint("check become_user, or create the user first"),
+            );
+        }
         None
     }
 }

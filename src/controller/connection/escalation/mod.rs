@@ -60,6 +60,8 @@ pub enum StartError {
     Connect(ConnectError),
     /// The other user could not be become.
     Become(Failure),
+    /// There is no such user on the host.
+    NoUser(Failure),
 }
 
 impl From<ConnectError> for StartError {
@@ -175,7 +177,7 @@ async fn converse(
     let text = String::from_utf8_lossy(&without_prompt(said, prompt)).trim().to_owned();
     if let Some((method, how)) = method {
         if let Some(failure) = method.diagnose(how, &text) {
-            return Err(StartError::Become(failure));
+            return Err(if lacks_user(&text) { StartError::NoUser(failure) } else { StartError::Become(failure) });
         }
         let status = status.map_or_else(|error| error.to_string(), |status| format!("exit code {}", status.code()));
         return Err(StartError::Become(
@@ -187,6 +189,12 @@ async fn converse(
         Failure::new(format!("the login shell runs no command: {text}"))
             .hint("log in by hand and look at the user's shell; nologin and forced commands cannot be used"),
     ))
+}
+
+/// Whether what a method says is that it does not know the user: `su` and the others have words of their own.
+fn lacks_user(stderr: &str) -> bool {
+    let lower = stderr.to_lowercase();
+    lower.contains("unknown user") || lower.contains("does not exist")
 }
 
 fn wrong_password(method: &dyn Escalation, how: &Become) -> Failure {

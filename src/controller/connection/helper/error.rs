@@ -13,6 +13,9 @@ pub enum SessionError {
     /// The other user could not be become.
     #[error("{0}")]
     Become(Failure),
+    /// There is no such user to become.
+    #[error("{0}")]
+    NoUser(Failure),
     /// The host takes no helper; plain `sh` may still do.
     #[error("the host takes no helper: {reason}")]
     HelperRefused {
@@ -42,7 +45,7 @@ impl SessionError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Connect(error) => error.hint(),
-            Self::Become(failure) | Self::Failed(failure) => failure.hint.clone(),
+            Self::Become(failure) | Self::NoUser(failure) | Self::Failed(failure) => failure.hint.clone(),
             Self::HelperRefused { reason } => Some(without_helper_hint(reason)),
             Self::NotRun | Self::LeftOut => None,
             Self::Lost { .. } => {
@@ -71,6 +74,7 @@ impl From<StartError> for SessionError {
         match error {
             StartError::Connect(error) => Self::Connect(error),
             StartError::Become(failure) => Self::Become(failure),
+            StartError::NoUser(failure) => Self::NoUser(failure),
         }
     }
 }

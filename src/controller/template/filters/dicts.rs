@@ -243,6 +243,9 @@ fn extract(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
         None => {}
     }
     for key in keys {
+        if current.is_undefined() {
+            return Ok(current);
+        }
         current = current.get_item(&key)?;
     }
     Ok(current)

@@ -103,7 +103,7 @@ pub fn register(env: &mut Environment<'static>) {
         super::value::resolve(&value).map_err(super::error::TemplateError::into_engine)
     });
     env.add_function("now", |args: Rest<ValueOrKwargs>| {
-        moment::now(&Arguments::bind("now", "utc fmt", &args.into_values())?)
+        Arguments::bind("now", "utc fmt", &args.into_values()).map(|args| moment::now(&args))
     });
     env.add_function("dict", |args: Rest<ValueOrKwargs>| {
         let args = Arguments::bind("dict", "*source **entries", &args.into_values())?;

@@ -148,13 +148,13 @@ pub(super) fn to_datetime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
 }
 
 /// The function `now`: the time as a moment, or as text in a format.
-pub(super) fn now(args: &Arguments) -> Outcome {
+pub(super) fn now(args: &Arguments) -> Value {
     let zone = if args.flag("utc") { TimeZone::UTC } else { TimeZone::system() };
     let now = Timestamp::now().to_zoned_datetime(zone);
-    Ok(match args.some("fmt") {
+    match args.some("fmt") {
         Some(format) => format_time(&python::text(format), &now),
         None => Value::from_object(Moment(now.datetime())),
-    })
+    }
 }
 
 pub(super) fn strftime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {

@@ -33,8 +33,8 @@ pub trait Surroundings {
     fn render(&self, path: &Path, source: &str, options: &Options) -> Result<Value, Error>;
     /// The hosts an inventory pattern names.
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, Error>;
-    /// A setting by name; `None` if there is none.
-    fn setting(&self, name: &str) -> Option<Value>;
+    /// A setting by name, of a plugin of a kind or of the run; `None` if there is none.
+    fn setting(&self, name: &str, plugin: Option<(&str, &str)>) -> Option<Value>;
     /// The body behind a URL, asked for with the options of the `url` lookup.
     fn fetch(&self, url: &str, options: &Options) -> Result<Vec<u8>, Error>;
     /// The action of the task a `with_` loop stands in; `None` for a lookup in a template.
@@ -184,16 +184,34 @@ fn text_term(lookup: &str, term: &Value) -> Result<String, Error> {
     }
 }
 
+/// Splits at blanks outside quotes; the quotes stay.
+fn quoted_words(text: &str) -> Vec<&str> {
+    let mut quote = None;
+    let outside = |letter: char| {
+        match quote {
+            Some(open) if open == letter => quote = None,
+            None if matches!(letter, '"' | '\'') => quote = Some(letter),
+            _ => {}
+        }
+        quote.is_none() && letter.is_whitespace()
+    };
+    text.split(outside).filter(|word| !word.is_empty()).collect()
+}
+
 type Words = (Vec<String>, Vec<(String, String)>);
 
 /// `key=value` words of a term, quotes respected, and the words without a key.
 fn key_values(term: &str) -> Result<Words, Error> {
-    let words = shlex::split(term).ok_or_else(|| invalid(format!("failed at splitting arguments: {term}")))?;
+    let wrong = || invalid(format!("failed at splitting arguments: {term}"));
     let (mut bare, mut pairs) = (Vec::new(), Vec::new());
-    for word in words {
+    for word in quoted_words(term) {
         match word.split_once('=') {
-            Some((key, value)) if !key.is_empty() => pairs.push((key.to_owned(), value.to_owned())),
-            _ => bare.push(word),
+            Some((key, value)) if !key.is_empty() => {
+                let value = shlex::split(value).ok_or_else(wrong)?.join(" ");
+                pairs.push((key.to_owned(), value));
+            }
+            // Quotes around what has no key are part of it.
+            _ => bare.push(word.to_owned()),
         }
     }
     Ok((bare, pairs))

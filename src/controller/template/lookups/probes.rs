@@ -57,7 +57,7 @@ impl Surroundings for Play {
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, Error> {
         Ok(vec![pattern.to_owned()])
     }
-    fn setting(&self, name: &str) -> Option<Value> {
+    fn setting(&self, name: &str, _: Option<(&str, &str)>) -> Option<Value> {
         (name == "DEFAULT_FORKS").then(|| Value::from(5))
     }
     fn fetch(&self, url: &str, _: &Options) -> Result<Vec<u8>, Error> {

@@ -64,19 +64,6 @@ fn varnames(around: &dyn Surroundings, terms: &[Value], _: &Options) -> Result<V
     Ok(out)
 }
 
-/// Settings of plugins whose defaults playbooks build on.
-fn plugin_default(kind: &str, plugin: &str, name: &str) -> Option<Value> {
-    let text = match (kind, plugin, name) {
-        ("become", "sudo", "become_flags") => "-H -S -n",
-        ("become", "su" | "doas" | "runas", "become_flags") => "",
-        ("become", method, "become_exe") => method,
-        ("become", _, "become_user") => "root",
-        ("shell", "sh", "remote_tmp") => "~/.ansible/tmp",
-        _ => return None,
-    };
-    Some(Value::from(text))
-}
-
 fn config(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Result<Vec<Value>, Error> {
     if options.get("plugin_type").is_some() != options.get("plugin_name").is_some() {
         return Err(invalid("Both plugin_type and plugin_name are required, cannot use one without the other."));
@@ -92,8 +79,8 @@ fn config(around: &dyn Surroundings, terms: &[Value], options: &Options) -> Resu
         let Some(name) = term.as_str() else {
             return Err(invalid(format!("Invalid setting identifier, {} is not a string.", python::repr(term))));
         };
-        let of_plugin = || plugin_default(&options.text("plugin_type")?, &options.text("plugin_name")?, name);
-        match around.setting(name).or_else(of_plugin) {
+        let plugin = options.text("plugin_type").zip(options.text("plugin_name"));
+        match around.setting(name, plugin.as_ref().map(|(kind, name)| (kind.as_str(), name.as_str()))) {
             Some(value) if options.flag("show_origin", false) => {
                 out.push(Value::from_iter([value, Value::from("default")]));
             }

@@ -4,8 +4,11 @@ use std::{collections::BTreeMap, path::Path};
 
 use crate::{
     protocol::Run,
-    remote::{Probe, machine::probe::Found},
+    remote::{Probe, Stop, machine::probe::Found},
 };
+
+/// What `apt-cache` says when none of the names is in the lists.
+const NONE_KNOWN: &str = "No packages found";
 
 /// What the lists say of one package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +69,14 @@ pub fn is_virtual(probe: &Probe<'_>, name: &str) -> Found<bool> {
 fn ask(probe: &Probe<'_>, argv: Vec<String>) -> Found<String> {
     let mut run = Run::new(argv);
     run.environment.insert("LC_ALL".to_owned(), "C".to_owned());
-    Ok(probe.query_run(&run)?.stdout)
+    let output = probe.query_run(&run)?;
+    // Older versions end with an error when they know none of the names.
+    if output.success() || output.stderr.contains(NONE_KNOWN) {
+        return Ok(output.stdout);
+    }
+    let said = output.stderr.trim();
+    let asked = run.argv.join(" ");
+    Err(Stop::failed(format!("the package lists cannot be read: `{asked}` ended with {}: {said}", output.code)))
 }
 
 fn parse(policy: &str) -> BTreeMap<String, Offer> {
@@ -97,6 +107,10 @@ fn parse(policy: &str) -> BTreeMap<String, Offer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        protocol::Call,
+        remote::machine::{fake::Fake, overlay::Overlay, system::Output},
+    };
 
     #[test]
     fn a_policy_gives_candidates_and_all_versions() {
@@ -105,5 +119,21 @@ mod tests {
         assert_eq!(offers["bash"].candidate.as_deref(), Some("5.2-2"));
         assert_eq!(offers["bash"].versions, ["5.2-2", "5.2-1"]);
         assert_eq!(offers["mail-transport-agent"], Offer::default());
+    }
+
+    #[test]
+    fn lists_that_cannot_be_read_are_a_failure_with_what_was_said() {
+        let says = |code: i32, stderr: &'static str| {
+            Fake::new().respond(move |run| {
+                (run.argv[0] == "apt-cache").then(|| Output { code, stderr: stderr.to_owned(), ..Output::default() })
+            })
+        };
+        let asked = |host: &Fake| {
+            let (overlay, call) = (Overlay::default(), Call::default());
+            offers(&Probe::new(host, &overlay, &call, &mut |_, _| {}), &["bash"], None)
+        };
+        let Err(Stop::Failed(failure, _)) = asked(&says(137, "E: Unable to allocate")) else { panic!("not a failure") };
+        assert!(failure.message.contains("ended with 137: E: Unable to allocate"), "{}", failure.message);
+        assert!(asked(&says(100, "E: No packages found")).unwrap().is_empty());
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::rehearsal::{Rehearsal, Scratch};
 use crate::{
-    protocol::Verdict,
+    protocol::{Json, Verdict},
     remote::machine::{fake::Fake, real::Real, system::System},
 };
 
@@ -165,4 +165,37 @@ fn unsafe_writes_keep_the_inode() {
     host.apply("copy", json!({"content": "two", "dest": dest, "unsafe_writes": true}));
     assert_eq!(std::fs::read_to_string(&dest).unwrap(), "two");
     assert_eq!(host.host.stat(&dest).unwrap().unwrap().inode, inode);
+}
+
+#[test]
+fn what_a_package_brings_is_expected_by_a_prediction() {
+    let options = json!({"content": "x", "dest": "/etc/pgbouncer/userlist.txt", "owner": "postgres", "group": "postgres"});
+    let mut host = Rehearsal::on(Fake::new());
+    assert_eq!(host.fails("copy", options.clone()), "Destination directory /etc/pgbouncer does not exist");
+    assert!(matches!(host.check("copy", options.clone()).verdict, Verdict::Failed(_)), "nothing brings the folder");
+    host.assume("package", "pgbouncer", json!("1.18"));
+    assert_eq!(host.check("copy", options.clone()).verdict, Verdict::Changed);
+    assert_eq!(host.check("copy", options.clone()).verdict, Verdict::Unchanged, "on its own prediction");
+    assert_eq!(host.check("file", json!({"path": "/etc/pgbouncer", "state": "directory"})).verdict, Verdict::Unchanged);
+    let gentle = json!({"content": "x", "dest": "/etc/other/own.conf", "force": false});
+    assert!(matches!(host.check("copy", gentle).verdict, Verdict::Unknown(_)), "the package may bring the file itself");
+    assert!(matches!(host.apply("copy", options).verdict, Verdict::Failed(_)), "only a prediction expects it");
+}
+
+#[test]
+fn a_package_that_goes_brings_nothing() {
+    let mut host = Rehearsal::on(Fake::new());
+    host.assume("package", "pgbouncer", Json::Null);
+    let outcome = host.check("copy", json!({"content": "x", "dest": "/etc/pgbouncer/userlist.txt"}));
+    assert!(matches!(outcome.verdict, Verdict::Failed(_)), "{outcome:?}");
+}
+
+#[test]
+fn a_prediction_warns_of_an_owner_whom_nobody_brings() {
+    let mut host = Rehearsal::on(Fake::new());
+    let options = json!({"content": "x", "dest": "/etc/x", "owner": "postgres"});
+    assert!(host.fails("copy", options.clone()).contains("failed to look up user postgres"));
+    let outcome = host.check("copy", options);
+    assert_eq!(outcome.verdict, Verdict::Changed);
+    assert!(outcome.warnings[0].contains("failed to look up user postgres"), "{outcome:?}");
 }

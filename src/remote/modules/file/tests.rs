@@ -96,3 +96,24 @@ fn recursion_reaches_everything_below() {
     let mode = |path: &str| host.host.stat(path.as_ref()).unwrap().unwrap().mode;
     assert_eq!([mode("/srv/a"), mode("/srv/a/b"), mode("/srv/a/b/c"), mode("/srv/a/d")], [0o700, 0o700, 0o600, 0o600]);
 }
+
+#[test]
+fn what_a_package_brings_is_expected_or_unknown() {
+    let mut host = Rehearsal::on(Fake::new().file("/srv/page", "x"));
+    let there = json!({"path": "/etc/nginx/nginx.conf", "mode": "0600"});
+    let link = json!({"path": "/srv/link", "src": "/etc/nginx/nginx.conf", "state": "link"});
+    let touch = json!({"path": "/etc/nginx/marker", "state": "touch", "modification_time": "preserve", "access_time": "preserve"});
+    for options in [&there, &link, &touch] {
+        assert!(matches!(host.check("file", options.clone()).verdict, Verdict::Failed(_)), "{options}");
+    }
+    host.assume("package", "nginx", json!("1.22"));
+    assert!(matches!(host.check("file", there).verdict, Verdict::Unknown(_)));
+    assert_eq!(host.check("file", link).verdict, Verdict::Changed);
+    assert_eq!(host.check("file", touch).verdict, Verdict::Changed);
+    let default = json!({"path": "/etc/nginx/sites-enabled/default", "state": "absent"});
+    assert!(matches!(host.check("file", default).verdict, Verdict::Unknown(_)));
+    assert_eq!(host.check("file", json!({"path": "/srv/gone", "state": "absent"})).verdict, Verdict::Unchanged);
+    let owned = json!({"path": "/srv/page", "owner": "www-data"});
+    assert_eq!(host.check("file", owned.clone()).verdict, Verdict::Changed);
+    assert_eq!(host.check("file", owned).verdict, Verdict::Unchanged, "on its own prediction");
+}

@@ -48,6 +48,7 @@ impl User {
         let public = format!("{path}.pub");
         run.effects = [&path, &public].map(|path| Effect::new("file", path, "file".into())).to_vec();
         plan.push(Change::Run(run));
+        plan.later = Some(format!("the key of {} is known after apply", self.name));
         plan.push(Change::Attributes { path: file, attributes: account.owns(0o600) });
         plan.push(Change::Attributes { path: public.into(), attributes: account.owns(0o644) });
         Ok(())
@@ -56,15 +57,21 @@ impl User {
     pub(super) fn describe_key(&self, probe: &Probe<'_>, plan: &mut Plan, account: &Account) -> Found<()> {
         let path = self.key_file(account).to_string_lossy().into_owned();
         let public = PathBuf::from(format!("{path}.pub"));
-        if probe.exists(&public)?
-            && let Ok(key) = probe.read_text(&public)
-        {
-            plan.set("ssh_public_key", key.trim());
+        plan.set("ssh_key_file", path.clone());
+        if probe.exists(&public)? {
+            match probe.read_text(&public) {
+                Ok(key) => plan.set("ssh_public_key", key.trim()),
+                // An earlier task would make it.
+                Err(Stop::Unknown(reason)) => {
+                    plan.later = Some(reason);
+                    return Ok(());
+                }
+                Err(Stop::Failed(..)) => {}
+            }
         }
         if let Ok(shown) = probe.query(&["ssh-keygen", "-l", "-f", &path]) {
             plan.set("ssh_fingerprint", shown.stdout.trim());
         }
-        plan.set("ssh_key_file", path);
         Ok(())
     }
 }
