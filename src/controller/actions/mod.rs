@@ -72,7 +72,9 @@ catalog! {
     postgresql_info: "postgresql_info";
     postgresql_load: "postgresql_load";
     postgresql_ping: "postgresql_ping";
+    postgresql_privs: "postgresql_privs";
     postgresql_query: "postgresql_query";
+    postgresql_user: "postgresql_user";
     script: "script", single;
     set_fact: "set_fact";
     set_stats: "set_stats";

@@ -82,7 +82,7 @@ pub fn render_text(text: &str, context: &Value) -> Result<Value, TemplateError> 
             let value = expression.eval(context.clone())?;
             // The line break behind an expression is no text beside it, and still there where the expression gives text.
             Ok(match value.as_str() {
-                Some(line) if text.ends_with('\n') => Value::from(format!("{line}\n")),
+                Some(line) if text.ends_with('\n') => Value::from(restore_newlines(text, line.to_owned())),
                 _ => value,
             })
         }
@@ -159,16 +159,15 @@ fn compiled(text: &str) -> Result<Arc<Compiled>, TemplateError> {
 
 /// Playbook strings: `trim_blocks` as Ansible sets it.
 pub(super) fn syntax() -> SyntaxConfig {
-    SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build().unwrap_or_default()
+    SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(false).build().unwrap_or_default()
 }
 
-/// Trailing newlines of the source are kept, also those that `trim_blocks` takes.
-fn restore_newlines(source: &str, mut rendered: String) -> String {
-    let wanted = source.len() - source.trim_end_matches('\n').len();
-    let there = rendered.len() - rendered.trim_end_matches('\n').len();
-    if wanted > there && source.trim_end_matches('\n').ends_with("%}") {
-        rendered.extend(std::iter::repeat_n('\n', wanted - there));
-    }
+/// Jinja drops the last line break of a source, and Ansible gives back as many as the source had, no more: where the end is an
+/// empty value, the break before it is the one.
+pub(super) fn restore_newlines(source: &str, mut rendered: String) -> String {
+    let breaks = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    let missing = breaks(source).saturating_sub(breaks(&rendered));
+    rendered.extend(std::iter::repeat_n('\n', missing));
     rendered
 }
 
@@ -250,6 +249,29 @@ mod engine_tests {
             .map(|(name, text)| ((*name).into(), Var::Node(Node::text(Span::synthetic("test", text), text))))
             .collect();
         context(&Scope::default().over(layer))
+    }
+
+    /// Every expectation is what ansible-core writes for the same text.
+    #[test]
+    fn line_breaks_at_the_end_are_as_many_as_in_the_source() {
+        let context = scope(&[("e", ""), ("y", "x\n")]);
+        let (folder, layout) = (tempfile::tempdir().unwrap(), files::Layout::default());
+        std::fs::write(folder.path().join("part"), "p\n").unwrap();
+        let path = folder.path().join("whole");
+        for (text, expected) in [
+            ("x\n\n{{ e }}\n", "x\n\n"),
+            ("x\n{{ e }}\n\n", "x\n\n"),
+            ("x{{ e }}\n", "x\n"),
+            ("x{% if 1 %}\ny\n{% endif %}\n", "xy\n"),
+            ("{{ y }}\n", "x\n"),
+            ("a{{ y }}\n\n", "ax\n\n"),
+            ("\n{{ e }}", "\n"),
+        ] {
+            assert_eq!(render_text(text, &context).unwrap(), Value::from(expected), "{text:?}");
+            assert_eq!(files::render_file(text, &path, &layout, &context).unwrap(), expected, "{text:?} as a file");
+        }
+        let included = files::render_file("{% include 'part' %}\nb\n", &path, &layout, &context).unwrap();
+        assert_eq!(included, "pb\n");
     }
 
     #[test]

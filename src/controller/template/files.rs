@@ -95,7 +95,7 @@ pub fn render_file(text: &str, path: &Path, layout: &Layout, context: &Value) ->
     let syntax = SyntaxConfig::builder()
         .trim_blocks(layout.trim_blocks)
         .lstrip_blocks(layout.lstrip_blocks)
-        .keep_trailing_newline(true)
+        .keep_trailing_newline(false)
         .variable_delimiters(layout.variable.0.clone(), layout.variable.1.clone())
         .block_delimiters(layout.block.0.clone(), layout.block.1.clone())
         .comment_delimiters(layout.comment.0.clone(), layout.comment.1.clone())
@@ -106,11 +106,7 @@ pub fn render_file(text: &str, path: &Path, layout: &Layout, context: &Value) ->
     let rendered = rewritten(text, &syntax)
         .and_then(|source| env.render_named_str(&name, &source, context.clone()))
         .map_err(|error| located(error, path))?;
-    let kept = text.len() - text.trim_end_matches('\n').len();
-    let there = rendered.len() - rendered.trim_end_matches('\n').len();
-    let missing = if text.trim_end_matches('\n').ends_with(&layout.block.1) { kept.saturating_sub(there) } else { 0 };
-    let mut rendered = rendered;
-    rendered.extend(std::iter::repeat_n('\n', missing));
+    let rendered = super::engine::restore_newlines(text, rendered);
     Ok(if layout.newline == "\n" { rendered } else { rendered.replace('\n', &layout.newline) })
 }
 

@@ -70,6 +70,7 @@ catalog! {
     iptables: Entry::of::<iptables::Iptables>("iptables");
     known_hosts: Entry::of::<known_hosts::KnownHosts>("known_hosts");
     lineinfile: Entry::of::<lineinfile::LineInFile>("lineinfile");
+    locale_gen: Entry::of::<locale_gen::LocaleGen>("locale_gen");
     mount: Entry::of::<mount::Mount>("mount");
     mount_facts: Entry::of::<mount_facts::MountFacts>("mount_facts");
     package: Entry::of::<package::Package>("package");

@@ -37,6 +37,22 @@ options! {
         update_cache: Option<bool>,
         /// Packages that must not be touched on the way (dnf and yum).
         exclude: Vec<String>,
+        /// Repositories to use besides those that are on (dnf and yum).
+        enablerepo: Vec<String>,
+        /// Repositories not to use (dnf and yum).
+        disablerepo: Vec<String>,
+        /// Allow a lower version than the one that is there (apt; dnf and yum do by themselves).
+        allow_downgrade: Option<bool> [allow_downgrades],
+        /// Do not update lists that are at most this many seconds old (apt).
+        cache_valid_time: Option<i64>,
+        /// The release to prefer (apt).
+        default_release: Option<String>,
+        /// Install recommended packages (apt).
+        install_recommends: Option<bool>,
+        /// Remove configuration files too (apt).
+        purge: Option<bool>,
+        /// Remove dependencies that nothing needs any more (apt).
+        autoremove: Option<bool>,
     }
 }
 
@@ -55,15 +71,16 @@ choices! {
 impl Module for Package {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         if self.uses_apt(probe)? {
-            if !self.exclude.is_empty() {
-                return Err(Stop::failed("apt cannot exclude packages: leave `exclude` out on this host"));
-            }
+            refuse("apt", &self.of_dnf())?;
             return self.apt()?.plan(probe);
         }
         let manager = self.manager(probe)?;
-        if !self.exclude.is_empty() && !matches!(manager.name, "dnf" | "dnf5" | "yum") {
-            return Err(Stop::failed(format!("{} cannot exclude packages", manager.name)));
+        let dnf = matches!(manager.name, "dnf" | "dnf5" | "yum");
+        if !dnf {
+            refuse(manager.name, &self.of_dnf())?;
+            refuse(manager.name, &[("allow_downgrade", self.allow_downgrade.is_some())])?;
         }
+        refuse(manager.name, &self.of_apt())?;
         let mut plan = Plan::new();
         let (mut install, mut upgrade, mut remove) = (Vec::new(), Vec::new(), Vec::new());
         for name in self.name.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
@@ -88,7 +105,11 @@ impl Module for Package {
                 continue;
             }
             let mut run = managers::act(verb, &names);
-            run.argv.extend(self.exclude.iter().map(|name| format!("--exclude={name}")));
+            for (option, values) in
+                [("exclude", &self.exclude), ("enablerepo", &self.enablerepo), ("disablerepo", &self.disablerepo)]
+            {
+                run.argv.extend(values.iter().map(|value| format!("--{option}={value}")));
+            }
             run.effects = names.iter().map(|name| Effect::new("package", name, value.clone())).collect();
             let listed = names.join("\n") + "\n";
             if value.is_null() {
@@ -124,7 +145,33 @@ impl Module for Package {
     }
 }
 
+/// What another package manager takes is no option of this one.
+fn refuse(manager: &str, options: &[(&str, bool)]) -> Result<(), Stop> {
+    match options.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Stop::failed(format!("{manager}, which manages this host's packages, has no `{name}`"))),
+        None => Ok(()),
+    }
+}
+
 impl Package {
+    fn of_dnf(&self) -> [(&'static str, bool); 3] {
+        [
+            ("exclude", !self.exclude.is_empty()),
+            ("enablerepo", !self.enablerepo.is_empty()),
+            ("disablerepo", !self.disablerepo.is_empty()),
+        ]
+    }
+
+    const fn of_apt(&self) -> [(&'static str, bool); 5] {
+        [
+            ("cache_valid_time", self.cache_valid_time.is_some()),
+            ("default_release", self.default_release.is_some()),
+            ("install_recommends", self.install_recommends.is_some()),
+            ("purge", self.purge.is_some()),
+            ("autoremove", self.autoremove.is_some()),
+        ]
+    }
+
     fn uses_apt(&self, probe: &Probe<'_>) -> Found<bool> {
         Ok(match self.r#use.as_str() {
             "auto" => probe.program("apt-get")?.is_some(),
@@ -136,7 +183,19 @@ impl Package {
         let mut options = Map::new();
         options.insert("package".to_owned(), json!(self.name));
         options.insert("state".to_owned(), self.state.word().into());
-        options.insert("update_cache".to_owned(), json!(self.update_cache));
+        for (name, value) in [
+            ("update_cache", json!(self.update_cache)),
+            ("allow_downgrade", json!(self.allow_downgrade)),
+            ("cache_valid_time", json!(self.cache_valid_time)),
+            ("default_release", json!(self.default_release)),
+            ("install_recommends", json!(self.install_recommends)),
+            ("purge", json!(self.purge)),
+            ("autoremove", json!(self.autoremove)),
+        ] {
+            if !value.is_null() {
+                options.insert(name.to_owned(), value);
+            }
+        }
         Apt::parse(&options).map_err(|problems| Stop::failed(problems.join("; ")))
     }
 
@@ -159,7 +218,10 @@ mod tests {
 
     use crate::{
         protocol::Verdict,
-        remote::{machine::fake::Fake, modules::trial::Trial},
+        remote::{
+            machine::fake::Fake,
+            modules::trial::{Trial, failure},
+        },
     };
 
     #[test]
@@ -174,6 +236,19 @@ mod tests {
         assert_eq!(outcome.verdict, Verdict::Changed);
         assert_eq!(trial.commands().last().unwrap(), "apk add curl");
         assert_eq!(trial.apply("package", json!({"name": "git", "state": "present"})).verdict, Verdict::Unchanged);
+    }
+
+    #[test]
+    fn options_go_to_the_manager_that_has_them() {
+        let fedora = || Fake::new().program("/usr/bin/dnf").command(&["rpm"], 1, "").command(&["dnf"], 0, "");
+        let mut trial = Trial::new(fedora());
+        trial.apply("package", json!({"name": "git", "enablerepo": "epel"}));
+        assert!(trial.commands().last().unwrap().contains("--enablerepo=epel"), "{:?}", trial.commands());
+        let outcome = Trial::new(fedora()).apply("package", json!({"name": "git", "default_release": "x"}));
+        assert!(failure(&outcome).contains("has no `default_release`"));
+        let debian = Fake::new().program("/usr/bin/apt-get");
+        let outcome = Trial::new(debian).apply("package", json!({"name": "git", "enablerepo": "epel"}));
+        assert!(failure(&outcome).contains("has no `enablerepo`"));
     }
 
     #[test]

@@ -29,8 +29,8 @@ options! {
     /// ## Returns
     /// `name`, `state`, `enabled`; with systemd also `status`.
     pub struct Service {
-        /// The service.
-        name: String,
+        /// The service; systemd alone can do without, to read its unit files again.
+        name: String = "",
         /// What it should be now.
         state: Option<State>,
         /// Whether it starts at boot.
@@ -56,7 +56,11 @@ options! {
 
 impl Module for Service {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
-        if self.state.is_none() && self.enabled.is_none() {
+        let reloads = self.daemon_reload && unit::is_running(probe)?;
+        if self.name.is_empty() && !(reloads && self.state.is_none() && self.enabled.is_none()) {
+            return Err(Stop::failed("missing required arguments: name"));
+        }
+        if self.state.is_none() && self.enabled.is_none() && !reloads {
             return Err(Stop::failed("one of the following is required: state, enabled"));
         }
         if unit::is_running(probe)? || self.only_links(probe)? {
@@ -110,7 +114,9 @@ impl Service {
     }
 
     fn systemd(&self) -> Systemd {
-        Systemd { daemon_reload: self.daemon_reload, ..Systemd::plain(&self.name, self.state, self.enabled) }
+        let plain = Systemd::plain(&self.name, self.state, self.enabled);
+        let name = plain.name.clone().filter(|name| !name.is_empty());
+        Systemd { name, daemon_reload: self.daemon_reload, ..plain }
     }
 }
 
@@ -172,6 +178,20 @@ mod tests {
         let mut trial = Trial::new(bare().file("/run/systemd/system/x", ""));
         let outcome = trial.check("service", json!({"name": "nosuch", "state": "started"}));
         assert!(failure(&outcome).contains("Could not find the requested service nosuch"));
+    }
+
+    #[test]
+    fn systemd_reads_its_files_again_without_a_name() {
+        let host = Fake::new().program("/usr/bin/systemctl").file("/run/systemd/system/x", "").command(
+            &["systemctl", "daemon-reload"],
+            0,
+            "",
+        );
+        let mut trial = Trial::new(host);
+        assert_eq!(trial.apply("service", json!({"daemon_reload": true})).verdict, Verdict::Unchanged);
+        assert_eq!(trial.commands(), ["systemctl daemon-reload"]);
+        let nameless = trial.apply("service", json!({"daemon_reload": true, "state": "started"}));
+        assert!(failure(&nameless).contains("missing required arguments: name"));
     }
 
     #[test]

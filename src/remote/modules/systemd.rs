@@ -233,7 +233,8 @@ impl Systemd {
             let output = probe.query_run(&run)?;
             let word = output.stdout.trim();
             unit.masked |= word.starts_with("masked");
-            unit.enabled = output.success() && !matches!(word, "indirect" | "alias");
+            // None of these is a link of the unit's own that is still there after the next boot.
+            unit.enabled = output.success() && !matches!(word, "enabled-runtime" | "indirect" | "alias");
         }
         Ok((unit, status))
     }
@@ -279,6 +280,19 @@ mod tests {
             .command(&["systemctl"], 0, "")
             .command(&["systemctl", "show"], 0, "LoadState=loaded\nActiveState=inactive\n")
             .command(&["systemctl", "is-enabled"], 1, "disabled\n")
+    }
+
+    #[test]
+    fn what_is_enabled_until_the_next_boot_only_is_enabled_for_good() {
+        for (word, verdict) in [
+            ("enabled", Verdict::Unchanged),
+            ("static", Verdict::Unchanged),
+            ("enabled-runtime", Verdict::Changed),
+            ("indirect", Verdict::Changed),
+        ] {
+            let mut trial = Trial::new(host().command(&["systemctl", "is-enabled"], 0, &format!("{word}\n")));
+            assert_eq!(trial.apply("systemd", json!({"name": "web", "enabled": true})).verdict, verdict, "{word}");
+        }
     }
 
     #[test]

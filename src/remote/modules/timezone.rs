@@ -8,6 +8,8 @@ use crate::{
     remote::{Module, Plan, Planned, Probe, Stop, machine::probe::Found},
 };
 
+use super::systemd::unit;
+
 options! {
     /// Sets the time zone of the host's local time.
     ///
@@ -43,7 +45,9 @@ impl Module for Timezone {
         let mut plan = Plan::new();
         let linked = current(probe)?;
         if linked.as_deref() != Some(self.name.as_str()) {
-            plan.push(Change::Symlink { path: LINK.into(), target: zone });
+            // As timedatectl links it; where no systemd runs, tools expect the whole path.
+            let target = if unit::is_running(probe)? { Path::new("..").join(zone.strip_prefix("/").unwrap_or(&zone)) } else { zone };
+            plan.push(Change::Symlink { path: LINK.into(), target });
         }
         // Only some distributions keep the name in a file too; where it is, it must not say something else.
         let file = Path::new(FILE);
@@ -73,15 +77,33 @@ fn current(probe: &Probe<'_>) -> Found<Option<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
     use crate::{
         protocol::Verdict,
         remote::{
-            machine::fake::Fake,
+            machine::{fake::Fake, system::System},
             modules::trial::{Trial, failure},
         },
     };
+
+    #[test]
+    fn the_link_is_relative_where_systemd_runs() {
+        let zone = "/usr/share/zoneinfo/Europe/Berlin";
+        for (host, target) in [
+            (Fake::new(), zone),
+            (Fake::new().file("/run/systemd/system/x", ""), "../usr/share/zoneinfo/Europe/Berlin"),
+        ] {
+            let mut trial = Trial::new(host.file(zone, ""));
+            let options = json!({"name": "Europe/Berlin"});
+            assert_eq!(trial.apply("timezone", options.clone()).verdict, Verdict::Changed);
+            let link = trial.host.read_link(Path::new("/etc/localtime")).unwrap();
+            assert_eq!(link, Path::new(target));
+            assert_eq!(trial.apply("timezone", options).verdict, Verdict::Unchanged);
+        }
+    }
 
     #[test]
     fn the_zone_is_linked_and_named_once() {

@@ -83,7 +83,11 @@ impl Login {
     /// # Errors
     /// When there is no server, or it does not let us in.
     pub async fn connect(&self, turn: &Turn, database: &str) -> Result<Session, PgError> {
-        self.open(turn, &self.trust(turn), database).await
+        let session = self.open(turn, &self.trust(turn), database).await?;
+        for (name, value) in settings(turn.environment.get("PGOPTIONS").map_or("", String::as_str)) {
+            session.run(&format!("SET {} TO {}", super::names::identifier(name), super::names::literal(value))).await?;
+        }
+        Ok(session)
     }
 
     /// Whom to trust when TLS is asked for.
@@ -150,6 +154,14 @@ impl Login {
             None => Ok(()),
         }
     }
+}
+
+/// What a task's `PGOPTIONS` sets, in the forms `-c name=value`, `-cname=value` and `--name=value`.
+fn settings(options: &str) -> impl Iterator<Item = (&str, &str)> {
+    options.split_whitespace().filter_map(|word| {
+        let word = word.strip_prefix("--").or_else(|| word.strip_prefix("-c")).unwrap_or(word);
+        word.split_once('=')
+    })
 }
 
 // Boxed with everything owned: the compiler cannot prove the bare futures to be `Send`.

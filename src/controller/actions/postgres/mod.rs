@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod loader;
 pub mod login;
 pub mod names;
+pub mod password;
 pub mod predictions;
 pub mod replacement;
 pub mod secured;
