@@ -85,7 +85,7 @@ pub async fn run(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Resul
             break;
         }
         enter(&run, &playbook.path);
-        match carry_out(&run, play, &*ask).await {
+        match carry_out(&run, play, &ask).await {
             Ok(last) => stop = last,
             Err(diagnostics) => {
                 reach::close(run.all_links(), run.settings.no_cache).await;
@@ -287,7 +287,7 @@ fn all_hosts(run: &Arc<Run>, play: &Play) -> Result<Vec<String>, Diagnostics> {
 }
 
 /// One play. Gives whether the run stops behind it.
-async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bool, Diagnostics> {
+async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &Arc<dyn Ask>) -> Result<bool, Diagnostics> {
     let all = all_hosts(run, play)?;
     let hosts = left(run, &all);
     let scope = run.loader.scope.over(layer(play.keywords.vars.as_ref()));
@@ -297,7 +297,7 @@ async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bo
         run.events.emit(Event::NoHosts { name });
         return Ok(false);
     }
-    let prompted = prompts::ask(run, play, &scope, ask)?;
+    let prompted = prompts::ask(run, play, &scope, &**ask)?;
     let context = template::context(&scope);
     let gather = match play.get("gather_facts") {
         Some(node) if !node.is_null() => template::lazy::value(node, &context).is_ok_and(|value| reach::truthy(&value)),
@@ -311,7 +311,7 @@ async fn carry_out(run: &Arc<Run>, play: &Arc<Play>, ask: &dyn Ask) -> Result<bo
         if batch.is_empty() {
             continue;
         }
-        match batch::carry_out(run, &play_run, batch).await? {
+        match batch::carry_out(run, &play_run, batch, ask).await? {
             batch::After::GoOn => {}
             batch::After::EndPlay => break,
             batch::After::EndRun => return Ok(true),

@@ -28,6 +28,8 @@ pub struct Settings {
     pub check: bool,
     /// Wait for each task's result before the next one is sent, for comparison.
     pub serial_tasks: bool,
+    /// `--step`: a person is asked of every task.
+    pub step: bool,
     /// `--diff`.
     pub diff: bool,
     /// `-v`, counted.

@@ -1,6 +1,6 @@
 //! `deployer run`: brings hosts to the state that playbooks describe.
 
-use std::{path::PathBuf, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -90,8 +90,8 @@ pub struct Run {
     #[arg(long, help_heading = "Look before you leap")]
     pub list_tags: bool,
 
-    /// Not supported, see --check and --start-at-task
-    #[arg(long, hide = true)]
+    /// Ask of every task whether it is carried out
+    #[arg(long, help_heading = "Tasks")]
     pub step: bool,
 
     /// Log in as this user [default: ~/.ssh/config, then your own name]
@@ -166,7 +166,8 @@ pub struct Run {
     #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
 
-    /// How the run is shown: `terminal` for people, `json` for machines (one object per line and event)
+    /// How the run is shown: `terminal` for people, `json` for machines (one object per line and event), `ansible` as its
+    /// default callback writes it
     #[arg(
         long,
         value_enum,
@@ -190,9 +191,9 @@ impl Run {
 
     /// Does what was asked for.
     pub async fn execute<E: Engine>(&self, context: &Context, engine: &E) -> Exit {
-        if self.step {
+        if self.step && !std::io::stdin().is_terminal() {
             return context.refuse(
-                "--step is not supported: hosts work at the same time and tasks are sent ahead, so there is no moment to ask in",
+                "--step asks of every task, and nobody is there to answer: standard input is no terminal",
                 "look with --check --diff, then begin anywhere with --start-at-task",
             );
         }

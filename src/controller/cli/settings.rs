@@ -101,7 +101,9 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
         skip_tags: tags(&run.skip_tags, get(&["ANSIBLE_SKIP_TAGS"], "tags", "skip")),
         forks: forks.unwrap_or(FORKS),
         check: run.check,
-        serial_tasks: run.serial_tasks,
+        // Who is asked of every task must not find it begun.
+        serial_tasks: run.serial_tasks || run.step,
+        step: run.step,
         diff: run.diff || checked.boolean(get(&["ANSIBLE_DIFF_ALWAYS"], "diff", "always"), false),
         verbosity: run
             .verbose

@@ -3,6 +3,7 @@
 mod ahead;
 mod effects;
 mod losses;
+mod steps;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,6 +19,7 @@ use crate::{
             Batch, PlayRun, handlers, scope,
             tags::{self, Selection},
         },
+        connection::Ask,
         event::{Event, TaskInfo},
         executor::{Effect, End, Step, foresight::Early, reach::truthy},
         playbook::{Item, Task},
@@ -30,6 +32,7 @@ use crate::{
     remote::modules::short_name,
 };
 use ahead::Ahead;
+use steps::Steps;
 
 /// What comes behind a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +49,12 @@ pub(super) enum After {
 ///
 /// # Errors
 /// When the play names a strategy that is none, or something it includes is wrong.
-pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<String>) -> Result<After, Diagnostics> {
+pub(super) async fn carry_out(
+    run: &Arc<Run>,
+    play: &Arc<PlayRun>,
+    hosts: Vec<String>,
+    ask: &Arc<dyn Ask>,
+) -> Result<After, Diagnostics> {
     let strategy = strategy(run, play)?;
     run.events.emit(Event::PlayStarted { name: play.name.clone(), hosts: hosts.clone() });
     let alive = play.hosts.iter().filter(|host| !run.with_host(host, |state| state.failed || state.unreachable));
@@ -74,6 +82,7 @@ pub(super) async fn carry_out(run: &Arc<Run>, play: &Arc<PlayRun>, hosts: Vec<St
         fatal: None,
         before: hosts.iter().map(|_| Cursor::default()).collect(),
         start_at: run.settings.start_at_task.clone(),
+        steps: run.settings.step.then(|| Steps::new(ask.clone())),
         ran: HashMap::new(),
         wrong: None,
     };
@@ -127,6 +136,8 @@ struct Through {
     /// Where hosts were before their last task ended.
     before: Vec<Cursor>,
     start_at: Option<String>,
+    /// Where a person is asked of every task.
+    steps: Option<Steps>,
     /// Which use of a role, by its address, has run on a host; by host and what tells roles apart.
     ran: HashMap<(usize, String), usize>,
     /// What is wrong with what was included.
@@ -282,6 +293,10 @@ impl Through {
                 self.once.insert(position.clone());
             }
             let info = self.info(host, &task);
+            if task.module != "meta" && self.steps.as_mut().is_some_and(|steps| !steps.wants(&info)) {
+                self.cursors[host].advance(Ending::Passed);
+                continue;
+            }
             if self.started.insert(info.id) {
                 self.run.events.emit(Event::TaskStarted { task: info.clone() });
             }
