@@ -81,6 +81,23 @@ fn files_are_short_and_say_what_they_are() {
 }
 
 #[test]
+fn every_setting_has_its_line_in_the_documentation() {
+    let page = fs::read_to_string(root().join("docs/settings.md")).unwrap();
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for (name, text) in files(&["src/controller/cli"]) {
+        for word in text.split('"').filter(|word| word.starts_with("ANSIBLE_")) {
+            seen += 1;
+            if !page.contains(&format!("`{word}`")) {
+                wrong.push(format!("{name}: docs/settings.md does not name {word}"));
+            }
+        }
+    }
+    assert!(seen > 30, "settings are read somewhere else now: {seen}");
+    nothing(&wrong);
+}
+
+#[test]
 fn modules_leave_the_system_to_the_machine() {
     let mut wrong = Vec::new();
     for (name, text) in files(&["src/remote/modules"]) {
