@@ -73,6 +73,8 @@ def bring_up():
         subprocess.run([sys.executable, "-m", "venv", environment], check=True)
         subprocess.run([environment / "bin/pip", "install", "-q", "-r", HERE / "tools.txt"], check=True)
         (environment / "ready").touch()
+    if not shutil.which("rsync"):
+        subprocess.run(["apt-get", "install", "-qq", "-y", "rsync"], check=True, stdout=subprocess.DEVNULL)
     lab("up", str(HOSTS))
     inventory = (WORK / "lab/inventory.yaml").read_text()
     hosts, name = [], None

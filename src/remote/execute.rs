@@ -1,5 +1,7 @@
 //! One call from options to outcome: parse, plan, then either make the changes or predict them.
 
+use std::collections::HashSet;
+
 use serde_json::json;
 
 use super::{
@@ -12,7 +14,7 @@ use super::{
     modules,
     options::expand_path,
 };
-use crate::protocol::{Call, Change, Failure, Json, Map, Outcome, Run, Verdict};
+use crate::protocol::{Call, Change, Content, Failure, Json, Map, Outcome, Run, Verdict};
 
 /// Carries out one call on a system.
 pub fn execute(
@@ -81,6 +83,41 @@ pub fn execute(
 }
 
 fn make(
+    system: &dyn System,
+    plan: &Plan,
+    call: &Call,
+    blobs: &mut dyn Blobs,
+    progress: Progress<'_>,
+) -> Result<Vec<Applied>, (Failure, Map)> {
+    if !together(&plan.changes) {
+        return each(system, plan, call, blobs, progress);
+    }
+    system.hold();
+    let done = each(system, plan, call, blobs, progress).inspect_err(|_| system.abandon())?;
+    system.settle().map_err(|error| (Failure::new(format!("cannot put the files in place: {error}")), Map::new()))?;
+    Ok(done)
+}
+
+/// Files from which on they are put in place together: waiting for the disk after each would take longer than all the rest.
+const TOGETHER_MIN: usize = 8;
+
+/// Whether these are many files, and nothing among the changes needs one of them in its place.
+fn together(changes: &[Change]) -> bool {
+    let mut files = HashSet::new();
+    let independent = changes.iter().all(|change| match change {
+        Change::Write { path, content, in_place: false, .. } => {
+            !matches!(content, Content::CopyOf(original) if files.contains(original.as_path()))
+                && files.insert(path.as_path())
+        }
+        Change::Directory { path, .. } | Change::Symlink { path, .. } | Change::Attributes { path, .. } => {
+            !files.contains(path.as_path())
+        }
+        _ => false,
+    });
+    independent && files.len() >= TOGETHER_MIN
+}
+
+fn each(
     system: &dyn System,
     plan: &Plan,
     call: &Call,

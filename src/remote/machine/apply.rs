@@ -90,7 +90,6 @@ fn files(system: &dyn System, change: &Change, blobs: &mut dyn Blobs) -> Result<
     let (what, done) = match change {
         Change::Write { path, content, attributes, in_place } => {
             let attributes = &numeric(system, attributes)?;
-            let copied;
             let mut reader: Box<dyn Read + '_> = match content {
                 Content::Text(text) => Box::new(text.as_bytes()),
                 Content::Bytes(bytes) => Box::new(bytes.as_slice()),
@@ -98,10 +97,8 @@ fn files(system: &dyn System, change: &Change, blobs: &mut dyn Blobs) -> Result<
                     blobs.open(blob).map_err(|error| because("get content from the controller", &error))?
                 }
                 Content::CopyOf(original) => {
-                    copied = system
-                        .read(original)
-                        .map_err(|error| because(&format!("read {}", original.display()), &error))?;
-                    Box::new(copied.as_slice())
+                    let opened = system.open(original);
+                    opened.map_err(|error| because(&format!("read {}", original.display()), &error))?.0
                 }
             };
             let done = if *in_place {
@@ -114,7 +111,7 @@ fn files(system: &dyn System, change: &Change, blobs: &mut dyn Blobs) -> Result<
         Change::Backup { path, to } => (
             format!("back up {} to {}", path.display(), to.display()),
             system.stat(path).and_then(|stat| {
-                let content = system.read(path)?;
+                let (mut content, _) = system.open(path)?;
                 let attributes = stat.map_or_else(Attributes::default, |stat| Attributes {
                     mode: Some(stat.mode),
                     uid: Some(stat.uid),
@@ -122,7 +119,7 @@ fn files(system: &dyn System, change: &Change, blobs: &mut dyn Blobs) -> Result<
                     mtime: Some(stat.mtime),
                     ..Attributes::default()
                 });
-                system.write(to, &mut content.as_slice(), &attributes)
+                system.write(to, &mut content, &attributes)
             }),
         ),
         Change::Directory { path, attributes } => {

@@ -10,6 +10,7 @@ pub mod probe;
 pub mod real;
 pub mod system;
 pub mod terminal;
+mod writing;
 
 use sha2::{Digest, Sha256};
 

@@ -2,14 +2,13 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read},
     net::{TcpStream, ToSocketAddrs},
     os::unix::{
-        fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        fs::{FileTypeExt, MetadataExt, PermissionsExt},
         net::UnixStream,
     },
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{
     command,
     system::{Duplex, FileKind, Output, Stat, System},
+    writing::{Held, Writer, beside},
 };
 use crate::protocol::{Attributes, Run};
 
@@ -31,6 +31,8 @@ pub struct Real {
     attended: bool,
     /// When commands are ended.
     deadline: Option<Instant>,
+    /// Files that wait for each other.
+    held: Held,
 }
 
 /// Directories of system programs, which the search path of an ordinary user's SSH session lacks.
@@ -49,7 +51,7 @@ impl Real {
                 path.push_str(directory);
             }
         }
-        Self { umask: umask.bits(), path, attended: false, deadline: None }
+        Self { umask: umask.bits(), path, attended: false, deadline: None, held: Held::default() }
     }
 
     /// The system of this process, whose commands end when the controller behind standard input has gone.
@@ -74,17 +76,6 @@ impl Real {
 impl Default for Real {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Gives a file the access list of the one that it replaces, where there is one.
-fn keep_access_list(path: &Path, file: &fs::File) {
-    const NAME: &str = "system.posix_acl_access";
-    const BYTES_MAX: usize = 64 << 10;
-    let mut list = vec![0; BYTES_MAX];
-    // Where a file system knows no lists, there is none to keep.
-    if let Ok(length) = rustix::fs::getxattr(path, NAME, &mut list[..]) {
-        let _ = rustix::fs::fsetxattr(file, NAME, &list[..length], rustix::fs::XattrFlags::empty());
     }
 }
 
@@ -159,13 +150,19 @@ impl System for Real {
     }
 
     fn write(&self, path: &Path, content: &mut dyn Read, attributes: &Attributes) -> io::Result<()> {
-        let temporary = beside(path)?;
-        let written = self.write_temporary(&temporary, path, content, attributes);
-        if written.is_err() {
-            // The original error says more than a failing clean-up would.
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+        self.held.write(Writer { umask: self.umask, uid: self.uid() }, path, content, attributes)
+    }
+
+    fn hold(&self) {
+        self.held.begin();
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        self.held.settle()
+    }
+
+    fn abandon(&self) {
+        self.held.abandon();
     }
 
     fn overwrite(&self, path: &Path, content: &mut dyn Read) -> io::Result<()> {
@@ -255,43 +252,6 @@ impl System for Real {
     }
 }
 
-impl Real {
-    fn write_temporary(
-        &self,
-        temporary: &Path,
-        path: &Path,
-        content: &mut dyn Read,
-        attributes: &Attributes,
-    ) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-        io::copy(content, &mut file)?;
-        file.flush()?;
-        let replaced = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
-        let own = replaced.as_ref().map(|metadata| (metadata.uid(), metadata.gid()));
-        let uid = attributes.uid.or(own.map(|(uid, _)| uid)).filter(|uid| *uid != self.uid());
-        let gid = attributes.gid.or(own.map(|(_, gid)| gid));
-        if uid.is_some() || gid.is_some() {
-            let asked = attributes.uid.is_some() || attributes.gid.is_some();
-            let owned = rustix::fs::fchown(&file, uid.map(Uid::from_raw), gid.map(Gid::from_raw));
-            if asked {
-                owned?;
-            }
-        }
-        if replaced.is_some() {
-            keep_access_list(path, &file);
-        }
-        let mode = attributes.mode.or(replaced.map(|metadata| metadata.mode() & 0o7777)).unwrap_or(0o666 & !self.umask);
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-        file.sync_all()?;
-        if attributes.atime.is_some() || attributes.mtime.is_some() {
-            let times =
-                Timestamps { last_access: timespec(attributes.atime), last_modification: timespec(attributes.mtime) };
-            rustix::fs::futimens(&file, &times)?;
-        }
-        fs::rename(temporary, path)
-    }
-}
-
 /// Nanoseconds since 1970.
 #[must_use]
 pub fn now() -> i128 {
@@ -299,19 +259,8 @@ pub fn now() -> i128 {
     i128::try_from(since.as_nanos()).unwrap_or(i128::MAX)
 }
 
-/// A name in the same directory that nothing has yet.
-fn beside(path: &Path) -> io::Result<PathBuf> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let mut temporary = std::ffi::OsString::from(".");
-    // The longest name a file system takes is 255 bytes; the rest is ours.
-    let kept: String = name.to_string_lossy().chars().take(48).collect();
-    temporary.push(format!("{kept}.deployer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-    Ok(path.with_file_name(temporary))
-}
-
 #[expect(clippy::cast_possible_truncation, reason = "remainders and seconds fit their fields")]
-fn timespec(time: Option<i128>) -> Timespec {
+pub(super) fn timespec(time: Option<i128>) -> Timespec {
     match time {
         None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         Some(time) => {

@@ -64,6 +64,17 @@ pub trait System {
     /// # Errors
     /// When any step fails; the old file is then untouched and no temporary file stays.
     fn write(&self, path: &Path, content: &mut dyn Read, attributes: &Attributes) -> io::Result<()>;
+    /// Many files are about to be written: they may wait for each other, until `settle` puts all of them in place.
+    fn hold(&self) {}
+    /// Puts files that wait in place, once all of them are on the disk.
+    ///
+    /// # Errors
+    /// When one cannot be put there; those behind it are then left out, and no temporary file stays.
+    fn settle(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Leaves out the files that wait.
+    fn abandon(&self) {}
     /// Overwrites the existing file in place.
     ///
     /// # Errors

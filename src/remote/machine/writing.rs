@@ -1,0 +1,259 @@
+//! Files written whole or not at all: under another name beside their place first, one by one or many together.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+use rustix::fs::{Gid, Timestamps, Uid};
+
+use super::real::timespec;
+use crate::protocol::Attributes;
+
+/// Bytes after which what has been written is sent on to the disk while more comes in.
+const STRIDE_BYTES: usize = 8 << 20;
+/// Bytes moved at a time.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Who writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writer {
+    pub(super) umask: u32,
+    pub(super) uid: u32,
+}
+
+/// Files that are written and are put in place together.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<Option<Vec<Waiting>>>);
+
+#[derive(Debug)]
+struct Waiting {
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Held {
+    /// From now on files wait for each other.
+    pub(super) fn begin(&self) {
+        *self.lock() = Some(Vec::new());
+    }
+
+    /// Writes a file; it is in place now, or waits for the others.
+    pub(super) fn write(
+        &self,
+        writer: Writer,
+        path: &Path,
+        content: &mut dyn Read,
+        attributes: &Attributes,
+    ) -> io::Result<()> {
+        let temporary = beside(path)?;
+        let mut held = self.lock();
+        let done = write(writer, &temporary, path, content, attributes, held.is_none()).and_then(|()| {
+            match held.as_mut() {
+                Some(waiting) => waiting.push(Waiting { temporary: temporary.clone(), path: path.to_owned() }),
+                None => fs::rename(&temporary, path)?,
+            }
+            Ok(())
+        });
+        if done.is_err() {
+            // The original error says more than a failing clean-up would.
+            let _ = fs::remove_file(&temporary);
+        }
+        done
+    }
+
+    /// Puts all files in place, once all they hold is on the disk: one wait for it instead of one for each.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        let waiting = self.lock().take().unwrap_or_default();
+        let mut left = waiting.iter();
+        let settled = sync(&waiting).and_then(|()| {
+            left.by_ref().try_for_each(|file| {
+                fs::rename(&file.temporary, &file.path).inspect_err(|_| drop(fs::remove_file(&file.temporary)))
+            })
+        });
+        left.for_each(|file| drop(fs::remove_file(&file.temporary)));
+        settled
+    }
+
+    /// Forgets the files that wait.
+    pub(super) fn abandon(&self) {
+        let waiting = self.lock().take().unwrap_or_default();
+        waiting.iter().for_each(|file| drop(fs::remove_file(&file.temporary)));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<Waiting>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until the file systems of these files have all of them on the disk.
+fn sync(waiting: &[Waiting]) -> io::Result<()> {
+    let mut systems = BTreeMap::new();
+    for file in waiting {
+        let folder = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        systems.entry(fs::metadata(folder)?.dev()).or_insert(folder);
+    }
+    systems.values().try_for_each(|folder| Ok(rustix::fs::syncfs(File::open(folder)?)?))
+}
+
+fn write(
+    writer: Writer,
+    temporary: &Path,
+    path: &Path,
+    content: &mut dyn Read,
+    attributes: &Attributes,
+    alone: bool,
+) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    copy(content, &mut file)?;
+    let replaced = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
+    let own = replaced.as_ref().map(|metadata| (metadata.uid(), metadata.gid()));
+    let uid = attributes.uid.or(own.map(|(uid, _)| uid)).filter(|uid| *uid != writer.uid);
+    let gid = attributes.gid.or(own.map(|(_, gid)| gid));
+    if uid.is_some() || gid.is_some() {
+        let asked = attributes.uid.is_some() || attributes.gid.is_some();
+        let owned = rustix::fs::fchown(&file, uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+        if asked {
+            owned?;
+        }
+    }
+    if replaced.is_some() {
+        keep_access_list(path, &file);
+    }
+    let mode = attributes.mode.or(replaced.map(|metadata| metadata.mode() & 0o7777)).unwrap_or(0o666 & !writer.umask);
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    if alone {
+        file.sync_all()?;
+    }
+    if attributes.atime.is_some() || attributes.mtime.is_some() {
+        let times =
+            Timestamps { last_access: timespec(attributes.atime), last_modification: timespec(attributes.mtime) };
+        rustix::fs::futimens(&file, &times)?;
+    }
+    Ok(())
+}
+
+/// Copies all of it. What is large goes to the disk while the rest comes in, so that the wait at the end is short.
+fn copy(content: &mut dyn Read, file: &mut File) -> io::Result<()> {
+    let (ticks, heard) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let mut buffer = vec![0; CHUNK_BYTES];
+        let (mut since, mut heard, mut ticks) = (0, Some(heard), Some(ticks));
+        loop {
+            let length = match content.read(&mut buffer) {
+                Ok(0) => break Ok(()),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => break Err(error),
+            };
+            if let Err(error) = file.write_all(&buffer[..length]) {
+                break Err(error);
+            }
+            since += length;
+            if since >= STRIDE_BYTES {
+                since = 0;
+                if let Some(heard) = heard.take() {
+                    match file.try_clone() {
+                        // Whether it has worked is asked at the end, of all of the file.
+                        Ok(file) => drop(scope.spawn(move || heard.iter().for_each(|()| drop(file.sync_data())))),
+                        Err(_) => ticks = None,
+                    }
+                }
+                let _ = ticks.as_ref().map(|ticks| ticks.send(()));
+            }
+        }
+    })
+}
+
+/// Gives a file the access list of the one that it replaces, where there is one.
+fn keep_access_list(path: &Path, file: &File) {
+    const NAME: &str = "system.posix_acl_access";
+    const BYTES_MAX: usize = 64 << 10;
+    let mut list = vec![0; BYTES_MAX];
+    // Where a file system knows no lists, there is none to keep.
+    if let Ok(length) = rustix::fs::getxattr(path, NAME, &mut list[..]) {
+        let _ = rustix::fs::fsetxattr(file, NAME, &list[..length], rustix::fs::XattrFlags::empty());
+    }
+}
+
+/// A name in the same directory that nothing has yet.
+pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    // The longest name a file system takes is 255 bytes; the rest is ours.
+    let kept: String = name.to_string_lossy().chars().take(48).collect();
+    temporary.push(format!("{kept}.deployer-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    Ok(path.with_file_name(temporary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> Writer {
+        Writer { umask: 0o022, uid: rustix::process::geteuid().as_raw() }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn files_that_wait_come_into_place_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Held::default();
+        let put = |name: &str| {
+            held.write(writer(), &folder.path().join(name), &mut name.as_bytes(), &Attributes::default()).unwrap();
+        };
+        fs::write(folder.path().join("a"), "old").unwrap();
+        held.begin();
+        put("a");
+        put("b");
+        assert_eq!(fs::read_to_string(folder.path().join("a")).unwrap(), "old");
+        assert!(!folder.path().join("b").exists());
+        held.settle().unwrap();
+        assert_eq!(names(folder.path()), ["a", "b"]);
+        assert_eq!(fs::read_to_string(folder.path().join("a")).unwrap(), "a");
+        held.begin();
+        put("c");
+        held.abandon();
+        assert_eq!(names(folder.path()), ["a", "b"]);
+        put("d");
+        assert_eq!(names(folder.path()), ["a", "b", "d"]);
+    }
+
+    #[test]
+    fn one_that_cannot_be_put_in_place_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = Held::default();
+        held.begin();
+        for name in ["a", "taken", "z"] {
+            held.write(writer(), &folder.path().join(name), &mut name.as_bytes(), &Attributes::default()).unwrap();
+        }
+        fs::create_dir(folder.path().join("taken")).unwrap();
+        assert!(held.settle().is_err());
+        assert_eq!(names(folder.path()), ["a", "taken"]);
+    }
+
+    #[test]
+    fn large_content_arrives_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("big");
+        let content: Vec<u8> = (0..2 * STRIDE_BYTES + 7).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        Held::default().write(writer(), &path, &mut content.as_slice(), &Attributes::default()).unwrap();
+        assert!(fs::read(path).unwrap() == content);
+        assert_eq!(names(folder.path()), ["big"]);
+    }
+}
