@@ -61,3 +61,8 @@ bench *ARGS:
 compare *ARGS:
     cargo build --release --locked
     python3 benches/compare/compare.py {{ARGS}}
+
+# A thousand hosts behind one sshd on a loopback of their own: what each costs the controller.
+fleet *ARGS:
+    cargo build --release --locked
+    python3 benches/compare/fleet.py {{ARGS}}
