@@ -31,9 +31,14 @@ pub fn of_task(run: &Arc<Run>, batch: &Batch, host: &str, task: &Task) -> Scope 
     }
     // The play's own level is there already.
     let levels = task.levels.iter().filter(|level| !Arc::ptr_eq(level, &batch.play.play.keywords));
-    let count = task.levels.len();
-    for (at, level) in levels.enumerate() {
-        let place = if at + 1 == count { Level::TaskVars } else { Level::BlockVars };
+    let own = std::ptr::from_ref(task.own());
+    for level in levels {
+        let is_own = std::ptr::eq(&raw const **level, own);
+        let place = match () {
+            () if level.parameters || (is_own && task.is_include()) => Level::IncludeParameters,
+            () if is_own => Level::TaskVars,
+            () => Level::BlockVars,
+        };
         layers.add(place, Arc::new(layer(level.vars.as_ref())));
     }
     layers.add(Level::Magic, Arc::new(magic::of_task(task, batch)));
