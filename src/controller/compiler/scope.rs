@@ -8,7 +8,7 @@ use crate::controller::{
     playbook::{Role, Task, role::layer},
     source::Diagnostics,
     state::{HostState, Run, lock},
-    template::{self, HostScopes},
+    template::{self, HostScopes, WebOptions},
     variables::{Layer, Level, Scope, Var, layers::Layers},
 };
 
@@ -179,6 +179,10 @@ impl HostScopes for Everyone {
 
     fn setting(&self, name: &str) -> Option<minijinja::Value> {
         super::configuration::setting(&self.0.settings, name)
+    }
+
+    fn fetch(&self, url: &str, options: &WebOptions) -> Result<Vec<u8>, String> {
+        (self.0.fetch)(url, options)
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
