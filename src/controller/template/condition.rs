@@ -93,7 +93,8 @@ fn is_written(name: &str, context: &Value) -> bool {
     plain && matches!(variable, Some(Var::Node(node)) if super::engine::template_text(node).is_none())
 }
 
-fn untrusted(text: &str) -> TemplateError {
+/// The error of a template or expression that nobody wrote.
+pub(in crate::controller) fn untrusted(text: &str) -> TemplateError {
     let text: String = text.chars().take(80).collect();
     TemplateError::new(
         Trouble::Failed,
