@@ -8,7 +8,6 @@ use crate::{
         executor::{Done, Turn},
         source::{Node, Shape},
         template::{self, TemplateError},
-        variables::Var,
     },
     options,
     protocol::{Outcome, Verdict},
@@ -138,13 +137,5 @@ fn is_written(turn: &Turn, text: &str, value: &str) -> bool {
     let plain = |node: &Node| {
         matches!(&node.shape, Shape::Str(text) if text.trusted && !template::is_template(&text.value) && &*text.value == value)
     };
-    match turn.scope.get(name) {
-        Some(Var::Node(node)) => plain(node),
-        Some(Var::Data(_)) => {
-            let items = turn.task.each.as_ref().and_then(|each| each.items.as_list());
-            turn.scope.get("ansible_loop_var").is_some_and(|known| known.to_node().as_str() == Some(name))
-                && items.is_some_and(|items| items.iter().any(plain))
-        }
-        None => false,
-    }
+    turn.scope.written(name).is_some_and(plain)
 }

@@ -95,8 +95,13 @@ impl Surroundings for Around<'_> {
                 layer.insert(key.to_string().into(), Var::Data(value));
             }
         }
+        if self.scope.get("ansible_managed").is_none() {
+            layer.entry("ansible_managed".into()).or_insert_with(|| Var::data("Ansible managed"));
+        }
         let context = lazy::context(&self.scope.over(layer));
-        render_file(source, path, &layout, &context).map(Value::from).map_err(TemplateError::into_engine)
+        let rendered = render_file(source, path, &layout, &context).map_err(TemplateError::into_engine)?;
+        // What puts nothing out is nothing, as in any other template.
+        Ok(if rendered.is_empty() && !source.is_empty() { Value::from(()) } else { Value::from(rendered) })
     }
 
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, Error> {
