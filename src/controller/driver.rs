@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    actions,
+    actions::{self, http},
     compiler::{PlayRun, scope},
     connection::{Ask, Connector, Kind, descriptors},
     event::{Event, Events},
@@ -149,7 +149,7 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
         events.emit(Event::Warning { text: format!("{place}{}", warning.message) });
     }
     descriptors::allow_all();
-    let run = Run::new(settings, events, inventory, loader, Connector::new(ask), extra_vars);
+    let run = Run::new(settings, events, inventory, loader, Connector::new(ask), http::here::fetch, extra_vars);
     keep_secrets(&run);
     Ok(Prepared { run: Arc::new(run), playbooks })
 }

@@ -64,6 +64,8 @@ pub struct Settings {
     pub missing_handlers_fail: bool,
     /// `--flush-cache`.
     pub flush_cache: bool,
+    /// `allow_broken_conditionals`: what is no boolean counts by whether it is something.
+    pub broken_conditionals: bool,
     /// Leave no helper behind on the hosts.
     pub no_cache: bool,
     /// `hash_behaviour = merge`: mappings of several levels are merged.

@@ -21,6 +21,7 @@ use super::{
     inventory::Inventory,
     playbook::Loader,
     settings::Settings,
+    template::Fetch,
     variables::{Layer, Var, shared::Shared},
 };
 use crate::protocol::{Change, Json, Outcome, Verdict};
@@ -37,6 +38,8 @@ pub struct Run {
     pub loader: Loader,
     /// Opens connections.
     pub connector: Connector,
+    /// Asks web servers from the controller.
+    pub fetch: Fetch,
     /// Content that hosts may ask for.
     pub blobs: Blobs,
     /// `-e`.
@@ -111,6 +114,7 @@ impl Run {
         inventory: Inventory,
         loader: Loader,
         connector: Connector,
+        fetch: Fetch,
         extra_vars: Arc<Layer>,
     ) -> Self {
         Self {
@@ -119,6 +123,7 @@ impl Run {
             inventory: RwLock::new(inventory),
             loader,
             connector,
+            fetch,
             blobs: Blobs::default(),
             extra_vars,
             folder: RwLock::default(),

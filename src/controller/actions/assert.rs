@@ -53,8 +53,9 @@ pub async fn run(turn: &Turn) -> Done {
     let mapping = options.template.as_ref().and_then(|node| template::condition::written(node, &turn.context));
     let within = mapping.as_ref().and_then(|mapping| mapping.as_map()?.get("that"));
     let Some(that) = options.get("that").or(within) else {
-        return Done::failed("conditional required in \"that\" string");
+        return Done::failed("missing required arguments: that");
     };
+    let empty = |node: &Node| node.is_null() || node.as_str().is_some_and(|text| text.trim().is_empty());
     let message = |name: &str| turn.options.get(name).and_then(|value| template::to_json(value).ok());
     let written = template::condition::written(that, &turn.context).filter(|node| node.as_list().is_some());
     let that = written.as_ref().unwrap_or(that);
@@ -64,6 +65,14 @@ pub async fn run(turn: &Turn) -> Done {
         _ => single,
     };
     for condition in conditions {
+        if empty(condition) {
+            return Done::failed("Empty conditional expressions are not allowed.");
+        }
+        // What stands in a mapping is rendered before it is looked at, and what comes out is no expression of the user's.
+        let put_together = |text: &&str| template::is_template(text) && !template::condition::is_whole_template(text);
+        if let Some(text) = condition.as_str().filter(put_together).filter(|_| within.is_some()) {
+            return Done::failed(template::condition::untrusted(text).message);
+        }
         let holds = match template::condition(condition, &turn.context) {
             Ok(holds) => holds,
             Err(error) if error.kind == template::error::Trouble::Unknown => {

@@ -1,12 +1,13 @@
 //! `debug`: shows a message or a variable.
 
+use minijinja::Value;
 use serde_json::json;
 
 use crate::{
     controller::{
         executor::{Done, Turn},
         source::{Node, Shape},
-        template,
+        template::{self, TemplateError},
     },
     options,
     protocol::{Outcome, Verdict},
@@ -51,7 +52,9 @@ pub async fn run(turn: &Turn) -> Done {
     }
     let mut outcome = Outcome::new(Verdict::Unchanged);
     let var = turn.task.arguments.get("var").filter(|node| !is_omitted(turn, node));
-    if var.is_some() && turn.options.contains_key("msg") {
+    // What `args` brings is among the options, and weaker than what the task says itself.
+    let brought = turn.options.get("var").filter(|_| turn.task.arguments.get("var").is_none());
+    if (var.is_some() || brought.is_some()) && turn.options.contains_key("msg") {
         return Done::failed("parameters are mutually exclusive: msg|var");
     }
     match var {
@@ -62,8 +65,16 @@ pub async fn run(turn: &Turn) -> Done {
             return Done::failed(format!("untrusted template or expression: `{}` was not written in a playbook", text.value));
         }
         Some(node) => {
-            let name = node.as_str().map_or_else(|| node.to_json().to_string(), str::to_owned);
-            let shown = match variable(turn, node) {
+            let (name, shown) = variable(turn, node);
+            let shown = match shown {
+                Ok(value) if template::special::is_omit(&value) => {
+                    outcome.warnings.push(format!("The value of `{name}` could not be omitted."));
+                    Ok(json!("<<Omit>>"))
+                }
+                Ok(value) => template::to_json(&value),
+                Err(error) => Err(error),
+            };
+            let shown = match shown {
                 Ok(value) => value,
                 Err(error) if error.is_undefined() => {
                     outcome.warnings.push(format!("`{name}` has no value: {}", error.message));
@@ -75,6 +86,13 @@ pub async fn run(turn: &Turn) -> Done {
                 Err(error) => return Done::failed(error.message),
             };
             outcome.result.insert(name, shown);
+        }
+        None if brought.is_some() => {
+            let name = brought.map(ToString::to_string).unwrap_or_default();
+            match template::evaluate(&name, &turn.context).map_err(Into::into).and_then(|value| template::to_json(&value)) {
+                Ok(shown) => drop(outcome.result.insert(name, shown)),
+                Err(error) => return Done::failed(error.message),
+            }
         }
         None => {
             let message = turn.options.get("msg").map(template::to_json);
@@ -93,13 +111,31 @@ fn is_omitted(turn: &Turn, node: &Node) -> bool {
     template::lazy::value(node, &turn.context).is_ok_and(|value| template::special::is_omit(&value))
 }
 
-fn variable(turn: &Turn, node: &Node) -> Result<serde_json::Value, template::TemplateError> {
-    let Some(text) = node.as_str() else { return template::to_json(&template::lazy::value(node, &turn.context)?) };
-    let rendered = template::render_text(text, &turn.context)?;
-    // A template gives the name of the variable when it gives text.
-    let value = match rendered.as_str() {
-        Some(name) => template::evaluate(name, &turn.context)?,
-        None => rendered,
+/// The name and the value of what is to be shown.
+fn variable(turn: &Turn, node: &Node) -> (String, Result<Value, TemplateError>) {
+    let Some(text) = node.as_str() else {
+        return (node.to_json().to_string(), template::lazy::value(node, &turn.context));
     };
-    template::to_json(&value)
+    let rendered = template::render_text(text, &turn.context);
+    match rendered {
+        Ok(rendered) => match rendered.as_str() {
+            // A template gives the name of the variable when it gives text, which must have been written by the user.
+            Some(name) if !template::is_template(text) || is_written(turn, text, name) => {
+                (name.to_owned(), template::evaluate(name, &turn.context))
+            }
+            Some(name) => (text.to_owned(), Err(template::condition::untrusted(name))),
+            None => (text.to_owned(), Ok(rendered)),
+        },
+        Err(error) => (text.to_owned(), Err(error)),
+    }
+}
+
+/// Whether what a template gives is a plain variable or loop item that stands so in the user's files.
+fn is_written(turn: &Turn, text: &str, value: &str) -> bool {
+    let inner = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
+    let name = inner.unwrap_or_default().trim();
+    let plain = |node: &Node| {
+        matches!(&node.shape, Shape::Str(text) if text.trusted && !template::is_template(&text.value) && &*text.value == value)
+    };
+    turn.scope.written(name).is_some_and(plain)
 }

@@ -70,12 +70,10 @@ pub(super) fn surroundings(turn: &Turn) -> Surroundings {
     levels.pop();
     let own = task.own();
     // All an include says but its variables is about the include itself.
-    let mut passed = Keywords::default();
-    passed.vars.clone_from(&own.vars);
     if let Some(item) = loop_variables(turn) {
         levels.push(Arc::new(item));
     }
-    levels.push(Arc::new(passed));
+    levels.push(Arc::new(Keywords::passed(own.vars.clone())));
     if let Some(apply) = task.arguments.get("apply").and_then(Node::as_map) {
         levels.push(Arc::new(Keywords::of(apply)));
     }
@@ -114,9 +112,7 @@ fn loop_variables(turn: &Turn) -> Option<Keywords> {
     }
     let map = crate::controller::source::Mapping { entries };
     let shape = crate::controller::source::Shape::Map(Arc::new(map));
-    let mut keywords = Keywords::default();
-    keywords.vars = Some(Node { span: turn.task.span.clone(), shape });
-    Some(keywords)
+    Some(Keywords::passed(Some(Node { span: turn.task.span.clone(), shape })))
 }
 
 fn data(variable: &crate::controller::variables::Var) -> minijinja::Value {

@@ -135,6 +135,8 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
             .boolean(get(&["ANSIBLE_ERROR_ON_MISSING_HANDLER"], "defaults", "error_on_missing_handler"), true),
         force_handlers: run.force_handlers
             || checked.boolean(get(&["ANSIBLE_FORCE_HANDLERS"], "defaults", "force_handlers"), false),
+        broken_conditionals: checked
+            .boolean(get(&["ANSIBLE_ALLOW_BROKEN_CONDITIONALS"], "defaults", "allow_broken_conditionals"), false),
         flush_cache: run.flush_cache,
         no_cache: run.no_cache,
         roles_path: get(&["ANSIBLE_ROLES_PATH"], "defaults", "roles_path").map_or_else(

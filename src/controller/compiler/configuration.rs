@@ -10,6 +10,7 @@ pub fn setting(settings: &Settings, name: &str) -> Option<Value> {
     let text = |value: &Option<String>| value.as_deref().map_or(Value::from(()), Value::from);
     let paths = |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect::<Value>();
     Some(match name {
+        "ALLOW_BROKEN_CONDITIONALS" => settings.broken_conditionals.into(),
         "DEFAULT_FORKS" => settings.forks.into(),
         "DEFAULT_TIMEOUT" => settings.timeout.into(),
         "DEFAULT_VERBOSITY" => settings.verbosity.into(),

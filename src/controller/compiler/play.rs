@@ -117,7 +117,7 @@ fn imported(item: &Item, found: &mut Vec<Arc<Role>>) {
 fn implicit(play: &Play, module: &str, name: Option<&str>, free_form: Option<&str>, tags: &str) -> Item {
     let node = |text: &str| Node::text(play.span.clone(), text);
     let mut own = Keywords::default();
-    own.tags = Some(node(tags));
+    own.tags = Some(tags).filter(|tags| !tags.is_empty()).map(node);
     if let Some(connection) = play.keywords.get("connection") {
         own.set("connection", connection.clone());
     }
@@ -155,7 +155,9 @@ fn meta(play: &Play, action: &str) -> Item {
 }
 
 fn gather_facts(play: &Play) -> Item {
-    let mut item = implicit(play, "setup", Some("Gathering Facts"), None, "always");
+    // Facts are always gathered, unless the play has tags of its own that are not asked for.
+    let tags = if play.keywords.tags.is_none() { "always" } else { "" };
+    let mut item = implicit(play, "setup", Some("Gathering Facts"), None, tags);
     let every_host = Node { span: play.span.clone(), shape: Shape::Bool(false) };
     if let Item::Task(task) = &mut item
         && let Some(task) = Arc::get_mut(task)

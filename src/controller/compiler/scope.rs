@@ -8,7 +8,7 @@ use crate::controller::{
     playbook::{Role, Task, role::layer},
     source::Diagnostics,
     state::{HostState, Run, lock},
-    template::{self, HostScopes},
+    template::{self, HostScopes, WebOptions},
     variables::{Layer, Level, Scope, Var, layers::Layers},
 };
 
@@ -31,9 +31,14 @@ pub fn of_task(run: &Arc<Run>, batch: &Batch, host: &str, task: &Task) -> Scope 
     }
     // The play's own level is there already.
     let levels = task.levels.iter().filter(|level| !Arc::ptr_eq(level, &batch.play.play.keywords));
-    let count = task.levels.len();
-    for (at, level) in levels.enumerate() {
-        let place = if at + 1 == count { Level::TaskVars } else { Level::BlockVars };
+    let own = std::ptr::from_ref(task.own());
+    for level in levels {
+        let is_own = std::ptr::eq(&raw const **level, own);
+        let place = match () {
+            () if level.parameters || (is_own && task.is_include()) => Level::IncludeParameters,
+            () if is_own => Level::TaskVars,
+            () => Level::BlockVars,
+        };
         layers.add(place, Arc::new(layer(level.vars.as_ref())));
     }
     layers.add(Level::Magic, Arc::new(magic::of_task(task, batch)));
@@ -174,6 +179,10 @@ impl HostScopes for Everyone {
 
     fn setting(&self, name: &str) -> Option<minijinja::Value> {
         super::configuration::setting(&self.0.settings, name)
+    }
+
+    fn fetch(&self, url: &str, options: &WebOptions) -> Result<Vec<u8>, String> {
+        (self.0.fetch)(url, options)
     }
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {

@@ -75,6 +75,8 @@ impl Attempt {
         }
         let mut attempt = Self::of(Verdict::Failed(verdict::failure(error)));
         attempt.result.insert(verdict::EXCEPTION.to_owned(), json!(error.message));
+        let about = error.about.as_ref().map_or_else(String::new, |about| format!("{about}: "));
+        attempt.result.insert("msg".to_owned(), json!(format!("Task failed: {about}{}", error.message)));
         attempt
     }
 

@@ -8,13 +8,15 @@ use crate::controller::{
     playbook::Loop,
     source::{Node, Shape},
     template::{self, TemplateError, error::Trouble},
-    variables::{Layer, Scope, Var},
+    variables::{Layer, Scope, Var, scope::as_written},
 };
 
 /// The items of a loop, and how they are called.
 pub struct Items {
     /// In order.
     pub values: Vec<Value>,
+    /// The items as the user has written them, where they stand so in a list.
+    written: Option<Arc<Vec<Node>>>,
     /// The variable that holds the item.
     pub variable: String,
     /// The variable that holds its number.
@@ -43,8 +45,14 @@ pub fn items(each: &Loop, scope: &Scope, context: &Value) -> Result<Items, Templ
     let text = |name: &str| -> Result<Option<String>, TemplateError> {
         control(name).map(|node| template::lazy::value(node, context).map(|value| value.to_string())).transpose()
     };
+    // What a lookup makes of the list may be other items.
+    let written = match &each.items.shape {
+        Shape::List(items) if each.lookup.is_none() && items.len() == values.len() => Some(items.clone()),
+        _ => None,
+    };
     Ok(Items {
         values,
+        written,
         variable: text("loop_var")?.unwrap_or_else(|| "item".to_owned()),
         index: text("index_var")?,
         extended: control("extended").is_some_and(|node| !matches!(node.shape, Shape::Bool(false))),
@@ -79,6 +87,12 @@ impl Items {
         };
         set(&self.variable, self.values[at].clone());
         set("ansible_loop_var", Value::from(self.variable.as_str()));
+        if let Some(node) = self.written.as_ref().and_then(|written| written.get(at)) {
+            layer.insert(as_written(&self.variable), Var::Node(node.clone()));
+        }
+        let mut set = |name: &str, value: Value| {
+            layer.insert(Arc::from(name), Var::Data(value));
+        };
         if let Some(index) = &self.index {
             set(index, Value::from(at));
             set("ansible_index_var", Value::from(index.as_str()));

@@ -70,7 +70,9 @@ pub fn of_loop(items: &[(Outcome, Map)]) -> (Outcome, Map) {
         Verdict::Unknown(reason) => Some(reason.clone()),
         _ => None,
     });
-    let changed = any(|verdict| matches!(verdict, Verdict::Changed));
+    // A failed item may have changed something all the same.
+    let changed = any(|verdict| matches!(verdict, Verdict::Changed))
+        || items.iter().any(|(_, result)| result.get("changed") == Some(&json!(true)));
     let verdict = match (failed, unknown) {
         (Some(failure), _) => Verdict::Failed(failure),
         _ if changed => Verdict::Changed,

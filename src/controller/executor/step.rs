@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use indexmap::IndexMap;
 use minijinja::Value;
 use serde_json::json;
 
@@ -268,7 +267,10 @@ impl Step {
                     attempt.result.insert("false_condition".to_owned(), false_part);
                     return Tried::Ended(attempt);
                 }
-                Err(error) => return Tried::Ended(Attempt::template(&error)),
+                Err(error) => {
+                    let error = error.about(|| "Error while evaluating conditional".to_owned());
+                    return Tried::Ended(Attempt::template(&error));
+                }
             }
         }
         let limit = match self.task.keyword("timeout").map(|node| template::lazy::value(node, &context)) {
@@ -423,50 +425,6 @@ impl Step {
         })
     }
 
-    /// The task's options, rendered: defaults of the module first, then `args` as a template, then what is written.
-    fn options(&self, context: &Value) -> Result<IndexMap<String, Value>, TemplateError> {
-        let mut options = IndexMap::new();
-        for module in keyword::defaulted(&self.task.module, context)? {
-            for level in self.task.levels.iter().filter_map(|level| level.module_defaults.as_ref()) {
-                let defaults = template::lazy::value(level, context)?;
-                for key in defaults.try_iter().into_iter().flatten() {
-                    if short_name(&key.to_string()) == module {
-                        add(&mut options, &template::resolve(&defaults.get_item(&key)?)?)?;
-                    }
-                }
-            }
-        }
-        if let Some(node) = &self.task.arguments.template {
-            let value = template::lazy::value(node, context).map_err(|error| error.at(&node.span))?;
-            if !template::special::is_omit(&value) {
-                add(&mut options, &template::resolve(&value)?)?;
-            }
-        }
-        // A condition is evaluated by the action that asks for it, and a loop variable's text is not rendered twice.
-        let verbatim: &[&str] = match self.task.module.as_str() {
-            "assert" => &["that"],
-            "debug" => &["var"],
-            _ => &[],
-        };
-        for (key, node) in &self.task.arguments.options {
-            let name = template::lazy::value(key, context)?.to_string();
-            if verbatim.contains(&name.as_str()) {
-                continue;
-            }
-            let value = template::lazy::value(node, context)?;
-            if template::special::is_omit(&value) {
-                options.shift_remove(&name);
-                continue;
-            }
-            options.insert(name, template::resolve(&value).map_err(|error| error.at(&node.span))?);
-        }
-        if let Some(node) = &self.task.arguments.free_form {
-            let value = template::lazy::value(node, context)?;
-            options.insert("_raw_params".to_owned(), template::resolve(&value).map_err(|error| error.at(&node.span))?);
-        }
-        Ok(options)
-    }
-
     /// The scope with the result under the name it will be registered with.
     pub(super) fn with_result(&self, scope: &Scope, result: &Map, outcome: &Outcome) -> Scope {
         match self.register_name() {
@@ -564,17 +522,6 @@ fn variables(effects: &[Effect]) -> Layer {
         _ => None,
     });
     layers.flat_map(|layer| layer.iter().map(|(name, value)| (name.clone(), value.clone()))).collect()
-}
-
-fn add(options: &mut IndexMap<String, Value>, more: &Value) -> Result<(), TemplateError> {
-    if more.kind() != minijinja::value::ValueKind::Map {
-        let message = format!("Finalization of task args failed: they must be a mapping, not {}", more.kind());
-        return Err(TemplateError::new(Trouble::Failed, message));
-    }
-    for key in more.try_iter()? {
-        options.insert(key.to_string(), more.get_item(&key)?);
-    }
-    Ok(())
 }
 
 /// Says which options an action does not take; those that hand them on to a module leave that to it.

@@ -117,6 +117,12 @@ impl Task {
         self.levels.iter().rev().filter_map(move |level| level.get(name))
     }
 
+    /// Whether it reads tasks or a role while the play runs.
+    #[must_use]
+    pub fn is_include(&self) -> bool {
+        matches!(self.module.as_str(), "include_tasks" | "include_role")
+    }
+
     /// What the task itself says.
     #[must_use]
     pub fn own(&self) -> &Keywords {
@@ -127,6 +133,7 @@ impl Task {
             environment: None,
             notify: None,
             module_defaults: None,
+            parameters: false,
             said: Vec::new(),
         };
         self.levels.last().map_or(&NOTHING, AsRef::as_ref)

@@ -17,6 +17,8 @@ pub struct Keywords {
     pub notify: Option<Node>,
     /// Defaults for options, by module.
     pub module_defaults: Option<Node>,
+    /// Whether its variables are the parameters of an include, which are stronger than what tasks set.
+    pub parameters: bool,
     /// The rest, by name: the innermost level that says it counts.
     pub(super) said: Vec<(&'static str, Node)>,
 }
@@ -61,8 +63,15 @@ impl Keywords {
             environment: map.get("environment").cloned(),
             notify: map.get("notify").cloned(),
             module_defaults: map.get("module_defaults").cloned(),
+            parameters: false,
             said,
         }
+    }
+
+    /// A level of nothing but variables that an include passes on.
+    #[must_use]
+    pub fn passed(vars: Option<Node>) -> Self {
+        Self { vars, parameters: true, ..Self::default() }
     }
 
     /// What this level says of a keyword.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Item, Keywords, Play, Playbook,
+    Item, Keywords, Play, Playbook, Role,
     keywords::{ADDED, INHERITED},
     words,
 };
@@ -14,7 +14,7 @@ use crate::{
     controller::{
         source::{Diagnostic, Diagnostics, Mapping, Node, Shape, Span, suggest::suggest, yaml},
         template,
-        variables::{Layer, Scope},
+        variables::{Layer, Scope, Var},
         vault::Keyring,
     },
     remote::OptionSpec,
@@ -203,7 +203,19 @@ impl Loader {
 
     /// What templates may use that are rendered before the run: the command line, and variables of the levels around.
     pub(super) fn scope_of(&self, levels: &[Arc<Keywords>]) -> Scope {
+        self.scope_within(levels, None)
+    }
+
+    /// The same inside a role: with what the role brings, and what it knows of itself.
+    pub(super) fn scope_within(&self, levels: &[Arc<Keywords>], role: Option<&Role>) -> Scope {
         let mut vars = super::role::layer(None);
+        if let Some(role) = role {
+            let brought = [&role.defaults, &role.vars, &role.parameters];
+            vars.extend(brought.iter().flat_map(|layer| layer.iter()).map(|(name, value)| (name.clone(), value.clone())));
+            let path = std::path::absolute(&role.path).unwrap_or_else(|_| role.path.clone());
+            vars.insert("role_path".into(), Var::data(path.display().to_string()));
+            vars.insert("role_name".into(), Var::data(role.short_name()));
+        }
         for level in levels {
             vars.extend(super::role::layer(level.vars.as_ref()));
         }

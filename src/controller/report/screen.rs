@@ -44,6 +44,8 @@ impl Look {
 #[derive(Clone)]
 pub struct Screen {
     out: Arc<Mutex<Output>>,
+    /// Where warnings go, if not among the rest.
+    aside: Option<(Arc<Mutex<Output>>, Paint)>,
     live: Option<MultiProgress>,
     paint: Paint,
 }
@@ -54,11 +56,23 @@ struct Output {
     closed: bool,
 }
 
+impl Output {
+    fn write(output: &Mutex<Self>, text: &str) {
+        let mut out = output.lock().unwrap_or_else(PoisonError::into_inner);
+        if !out.closed {
+            let written = out.to.write_all(text.as_bytes()).and_then(|()| out.to.flush());
+            out.closed = written.is_err();
+        }
+    }
+}
+
 impl Screen {
-    /// Standard output.
+    /// Standard output; warnings go to standard error, as Ansible's do.
     #[must_use]
     pub fn stdout(look: Look) -> Self {
         let mut screen = Self::to(std::io::stdout(), look.colour);
+        let aside = Output { to: Box::new(std::io::stderr()), closed: false };
+        screen.aside = Some((Arc::new(Mutex::new(aside)), Paint { colour: look.colour && Look::stderr_colour() }));
         if look.live {
             screen.live = Some(MultiProgress::with_draw_target(ProgressDrawTarget::stdout_with_hz(REDRAWS)));
         }
@@ -68,7 +82,7 @@ impl Screen {
     /// Any writer, without live lines.
     pub fn to(to: impl Write + Send + 'static, colour: bool) -> Self {
         let out = Output { to: Box::new(to), closed: false };
-        Self { out: Arc::new(Mutex::new(out)), live: None, paint: Paint { colour } }
+        Self { out: Arc::new(Mutex::new(out)), aside: None, live: None, paint: Paint { colour } }
     }
 
     /// How things are coloured.
@@ -88,23 +102,15 @@ impl Screen {
         self.write(&format!("{text}\n"));
     }
 
-    /// Writes one line beside the output, to standard error.
-    pub fn aside(&self, text: &str) {
-        self.suspend(|| {
-            // Nobody may read it; the run goes on.
-            let _ = writeln!(std::io::stderr(), "{text}");
-        });
-    }
-
     /// Writes text as it is.
     pub fn write(&self, text: &str) {
-        self.suspend(|| {
-            let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-            if !out.closed {
-                let written = out.to.write_all(text.as_bytes()).and_then(|()| out.to.flush());
-                out.closed = written.is_err();
-            }
-        });
+        self.suspend(|| Output::write(&self.out, text));
+    }
+
+    /// Writes a warning.
+    pub fn warning(&self, text: &str) {
+        let (out, paint) = self.aside.as_ref().map_or((&self.out, self.paint), |(out, paint)| (out, *paint));
+        self.suspend(|| Output::write(out, &format!("{}\n", paint.warning(&format!("[WARNING]: {text}")))));
     }
 
     /// Does something else on the terminal while no live line moves.

@@ -304,7 +304,9 @@ impl<'a, 'b> Composer<'a, 'b> {
             Plain::Bool(flag) => Shape::Bool(flag),
             Plain::Int(number) => Shape::Int(number),
             Plain::Float(number) => Shape::Float(number),
-            Plain::Time(time) => text(&time),
+            // What is secret stays text, which can be masked.
+            Plain::Time(time) if marks.secret => text(&time),
+            Plain::Time(time) => Shape::Time(time.into()),
             Plain::Text if self.json => value.parse().map_or_else(|_| text(value), Shape::Float),
             Plain::Merge | Plain::Text => text(value),
         }

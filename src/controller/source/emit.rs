@@ -20,7 +20,7 @@ impl Node {
             Shape::Float(number) => {
                 serde_json::Number::from_f64(*number).map_or_else(|| Json::String(number.to_string()), Json::Number)
             }
-            Shape::Str(text) => Json::String(text.value.as_ref().to_owned()),
+            Shape::Str(Text { value, .. }) | Shape::Time(value) => Json::String(value.as_ref().to_owned()),
             Shape::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
             Shape::Map(map) => {
                 Json::Object(map.entries.iter().map(|(key, value)| (key.key_text(), value.to_json())).collect())
@@ -36,7 +36,7 @@ impl Node {
             Shape::Bool(flag) => Value::from(*flag),
             Shape::Int(number) => i64::try_from(*number).map_or_else(|_| Value::from(*number), Value::from),
             Shape::Float(number) => Value::from(*number),
-            Shape::Str(text) => Value::from(Arc::clone(&text.value)),
+            Shape::Str(Text { value, .. }) | Shape::Time(value) => Value::from(Arc::clone(value)),
             Shape::List(items) => items.iter().map(Self::to_value).collect(),
             Shape::Map(map) => {
                 Value::from_pairs(map.entries.iter().map(|(key, value)| (key.to_value(), value.to_value())))
@@ -86,7 +86,7 @@ impl Node {
         match &self.shape {
             Shape::Null => "null".to_owned(),
             Shape::Float(number) => format!("{number:?}"),
-            Shape::Str(text) => text.value.as_ref().to_owned(),
+            Shape::Str(Text { value, .. }) | Shape::Time(value) => value.as_ref().to_owned(),
             _ => self.to_json().to_string(),
         }
     }

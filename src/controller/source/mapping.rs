@@ -70,6 +70,7 @@ fn identity(key: &Node) -> Identity {
         Shape::Float(number) if number.fract() == 0.0 && number.abs() < 1e38 => Identity::Whole(*number as i128),
         Shape::Float(number) => Identity::Fraction(number.to_bits()),
         Shape::Str(text) => Identity::Text(std::sync::Arc::clone(&text.value)),
+        Shape::Time(text) => Identity::Text(std::sync::Arc::clone(text)),
         Shape::List(_) | Shape::Map(_) => Identity::Other(key.span.start),
     }
 }

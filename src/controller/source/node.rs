@@ -26,6 +26,8 @@ pub enum Shape {
     Float(f64),
     /// A string, a template where it is trusted.
     Str(Text),
+    /// A date or time, in the form Python prints it.
+    Time(Arc<str>),
     /// A list.
     List(Arc<Vec<Node>>),
     /// A mapping, in the order written.
@@ -62,6 +64,7 @@ impl Node {
     pub fn as_str(&self) -> Option<&str> {
         match &self.shape {
             Shape::Str(text) => Some(&text.value),
+            Shape::Time(text) => Some(text),
             _ => None,
         }
     }
@@ -114,6 +117,7 @@ impl Node {
             Shape::Int(_) => "a whole number",
             Shape::Float(_) => "a number",
             Shape::Str(_) => "a string",
+            Shape::Time(_) => "a date or time",
             Shape::List(_) => "a list",
             Shape::Map(_) => "a mapping",
         }

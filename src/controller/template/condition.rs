@@ -58,14 +58,25 @@ fn holds(text: &str, context: &Value) -> Result<bool, TemplateError> {
         ValueKind::Bool => Ok(value.is_true()),
         // A variable that holds an expression, as a plain name.
         ValueKind::String if is_written(text, context) => match value.as_str().unwrap_or_default() {
-            "" => Err(not_boolean(text, &value)),
+            "" => no_boolean(text, &value, context),
             inner => evaluate(inner, context).and_then(|inner| match inner.kind() {
                 ValueKind::Bool => Ok(inner.is_true()),
-                _ => Err(not_boolean(text, &value)),
+                _ => no_boolean(text, &inner, context),
             }),
         },
-        _ => Err(not_boolean(text, &value)),
+        _ => no_boolean(text, &value, context),
     }
+}
+
+/// What is no boolean is an error, unless the run takes such conditions.
+fn no_boolean(text: &str, value: &Value, context: &Value) -> Result<bool, TemplateError> {
+    let scope = super::lazy::scope_of(context);
+    let everyone = scope.and_then(|scope| match scope.get("hostvars")? {
+        Var::Data(hosts) => super::hosts::everyone(hosts),
+        Var::Node(_) => None,
+    });
+    let allowed = everyone.and_then(|everyone| everyone.setting("ALLOW_BROKEN_CONDITIONALS"));
+    if allowed.is_some_and(|allowed| allowed.is_true()) { Ok(value.is_true()) } else { Err(not_boolean(text, value)) }
 }
 
 /// Whether all of a condition stands in braces.
@@ -75,25 +86,27 @@ pub fn is_whole_template(text: &str) -> bool {
     is_template(text) && text.starts_with("{{") && text.ends_with("}}")
 }
 
-/// What a `{{ name }}` stands for, when the user has written a list or mapping.
+/// What a `{{ name }}` or `{{ name.key }}` stands for, when the user has written a list or mapping.
 #[must_use]
 pub fn written(node: &Node, context: &Value) -> Option<Node> {
     let text = node.as_str().filter(|text| is_whole_template(text))?;
-    let name = text.trim().trim_matches(['{', '}']).trim();
-    match super::lazy::scope_of(context)?.get(name)? {
-        Var::Node(value) if value.as_list().is_some() || value.as_map().is_some() => Some(value.clone()),
-        _ => None,
+    let mut names = text.trim().trim_matches(['{', '}']).trim().split('.');
+    let mut value = super::lazy::scope_of(context)?.written(names.next()?)?;
+    for name in names {
+        value = value.as_map()?.get(name)?;
     }
+    (value.as_list().is_some() || value.as_map().is_some()).then(|| value.clone())
 }
 
 /// Whether a name is that of a variable whose value stands in the user's files.
 fn is_written(name: &str, context: &Value) -> bool {
     let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    let variable = super::lazy::scope_of(context).and_then(|scope| scope.get(name));
-    plain && matches!(variable, Some(Var::Node(node)) if super::engine::template_text(node).is_none())
+    let variable = super::lazy::scope_of(context).and_then(|scope| scope.written(name));
+    plain && variable.is_some_and(|node| super::engine::template_text(node).is_none())
 }
 
-fn untrusted(text: &str) -> TemplateError {
+/// The error of a template or expression that nobody wrote.
+pub(in crate::controller) fn untrusted(text: &str) -> TemplateError {
     let text: String = text.chars().take(80).collect();
     TemplateError::new(
         Trouble::Failed,

@@ -1,7 +1,7 @@
 //! The engine: one environment for the process, and every template compiled once.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
@@ -32,6 +32,42 @@ enum Compiled {
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// What the expressions of the templates being rendered have put out, the innermost last.
+    static PUT_OUT: RefCell<Vec<PutOut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the expressions of a template have put out so far.
+#[derive(Default)]
+pub(super) struct PutOut {
+    count: usize,
+    last: Value,
+}
+
+/// What a template comes to that put out nothing but one value, or nothing at all; `None` where it is text.
+/// Source: Ansible, which keeps the type of a single node and makes nothing out of none.
+fn single(rendered: &str, put_out: &PutOut) -> Option<Value> {
+    match put_out.count {
+        0 if rendered.is_empty() => Some(Value::from(())),
+        1 if put_out.last.as_str().is_none() && written(&put_out.last) == rendered => Some(put_out.last.clone()),
+        _ => None,
+    }
+}
+
+/// Renders, and tells what the expressions have put out besides.
+pub(super) fn recorded<T>(render: impl FnOnce() -> T) -> (T, PutOut) {
+    PUT_OUT.with_borrow_mut(|all| all.push(PutOut::default()));
+    let result = render();
+    let put_out = PUT_OUT.with_borrow_mut(Vec::pop).unwrap_or_default();
+    (result, put_out)
+}
+
+/// A value as it is put out.
+fn written(value: &Value) -> String {
+    match super::value::float(value) {
+        _ if value.is_none() => String::new(),
+        Some(number) => super::emit::python::float(number),
+        None => value.to_string(),
+    }
 }
 
 /// The environment with everything registered.
@@ -87,8 +123,10 @@ pub fn render_text(text: &str, context: &Value) -> Result<Value, TemplateError> 
             })
         }
         Compiled::Template(name) => {
-            let rendered = environment().get_template(name)?.render(context.clone())?;
-            Ok(Value::from(restore_newlines(text, rendered)))
+            let template = environment().get_template(name)?;
+            let (rendered, put_out) = recorded(|| template.render(context.clone()));
+            let rendered = rendered?;
+            Ok(single(&rendered, &put_out).unwrap_or_else(|| Value::from(restore_newlines(text, rendered))))
         }
     })
 }
@@ -184,6 +222,12 @@ fn guarded<T>(text: &str, run: impl FnOnce() -> Result<T, TemplateError>) -> Res
 }
 
 fn format(out: &mut minijinja::Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    PUT_OUT.with_borrow_mut(|all| {
+        if let Some(put_out) = all.last_mut() {
+            put_out.count += 1;
+            put_out.last = value.clone();
+        }
+    });
     if value.is_none() {
         return Ok(());
     }
@@ -280,6 +324,12 @@ mod engine_tests {
         assert_eq!(render_text("{{ n }}", &context).unwrap(), Value::from(2));
         assert_eq!(render_text("n={{ n }}", &context).unwrap(), Value::from("n=2"));
         assert_eq!(render_text("{{ none }}-", &context).unwrap(), Value::from("-"));
+        let list = Value::from(vec![1, 2]);
+        assert_eq!(render_text("{% if n == 2 %}{{ [1, n] }}{% else %}x{% endif %}", &context).unwrap(), list);
+        assert_eq!(render_text("{% for x in [7] %}{{ x }}{% endfor %}", &context).unwrap(), Value::from(7));
+        assert_eq!(render_text("{% for x in [7, 8] %}{{ x }}{% endfor %}", &context).unwrap(), Value::from("78"));
+        assert_eq!(render_text("{% if n == 2 %} {{ n }}{% endif %}", &context).unwrap(), Value::from(" 2"));
+        assert!(render_text("{% if n == 1 %}x{% endif %}", &context).unwrap().is_none());
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct TemplateError {
     pub message: String,
     /// Where the template was written.
     pub span: Option<Span>,
+    /// What was worked out when it came up, in Ansible's words, for the result of the task.
+    pub about: Option<String>,
 }
 
 /// Kinds of trouble.
@@ -43,13 +45,20 @@ impl std::error::Error for Carried {}
 impl TemplateError {
     /// An error of a kind.
     pub fn new(kind: Trouble, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), span: None }
+        Self { kind, message: message.into(), span: None, about: None }
     }
 
     /// The same error in a place; an error keeps the place it has.
     #[must_use]
     pub fn at(mut self, span: &Span) -> Self {
         self.span.get_or_insert_with(|| span.clone());
+        self
+    }
+
+    /// The same error with what was worked out; an error keeps what it has.
+    #[must_use]
+    pub fn about(mut self, what: impl FnOnce() -> String) -> Self {
+        self.about.get_or_insert_with(what);
         self
     }
 
@@ -93,7 +102,7 @@ impl From<minijinja::Error> for TemplateError {
             }
             _ => message,
         };
-        Self { kind, message, span: None }
+        Self { kind, message, span: None, about: None }
     }
 }
 

@@ -73,7 +73,8 @@ fn load(path: &Path) -> Result<String, Error> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::new(ErrorKind::TemplateNotFound, format!("cannot read template {}: {error}", path.display()))
     })?;
-    rewritten(&text, &super::engine::syntax())
+    // Only the template itself keeps the line break at its end, not what it includes.
+    rewritten(text.strip_suffix('\n').unwrap_or(&text), &super::engine::syntax())
 }
 
 fn rewritten(text: &str, syntax: &SyntaxConfig) -> Result<String, Error> {
@@ -103,9 +104,8 @@ pub fn render_file(text: &str, path: &Path, layout: &Layout, context: &Value) ->
     let mut env = environment().clone();
     env.set_syntax(syntax.clone());
     let name = format!("{FILE}{}", path.display());
-    let rendered = rewritten(text, &syntax)
-        .and_then(|source| env.render_named_str(&name, &source, context.clone()))
-        .map_err(|error| located(error, path))?;
+    let render = |source: String| super::engine::recorded(|| env.render_named_str(&name, &source, context.clone())).0;
+    let rendered = rewritten(text, &syntax).and_then(render).map_err(|error| located(error, path))?;
     let rendered = super::engine::restore_newlines(text, rendered);
     Ok(if layout.newline == "\n" { rendered } else { rendered.replace('\n', &layout.newline) })
 }

@@ -7,8 +7,11 @@ use minijinja::{
     value::{Enumerator, Object},
 };
 
-use super::lazy::context;
+use super::{lazy::context, lookups::Options};
 use crate::controller::variables::Scope;
+
+/// What asks web servers from the controller.
+pub type Fetch = fn(&str, &Options) -> Result<Vec<u8>, String>;
 
 /// Who knows the scopes of all hosts.
 pub trait HostScopes: Send + Sync + 'static {
@@ -28,6 +31,11 @@ pub trait HostScopes: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be read or opened.
     fn read(&self, path: &std::path::Path) -> Result<Vec<u8>, String>;
+    /// The body behind an address, asked for from the controller.
+    ///
+    /// # Errors
+    /// When there is no answer, or one that says no.
+    fn fetch(&self, url: &str, options: &Options) -> Result<Vec<u8>, String>;
 }
 
 struct HostVars(Arc<dyn HostScopes>);

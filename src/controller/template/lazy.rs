@@ -150,6 +150,7 @@ pub fn value(node: &Node, context: &Value) -> Result<Value, TemplateError> {
             return render_text(&text.value, context).map_err(|error| error.at(&node.span));
         }
         Shape::Str(text) => Value::from(&*text.value),
+        Shape::Time(text) => super::filters::calendar::written(text),
         Shape::List(items) => Value::from_object(LazyList { items: items.clone(), context: context.clone() }),
         Shape::Map(map) => Value::from_object(LazyMap { map: map.clone(), context: context.clone() }),
     })

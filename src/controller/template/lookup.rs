@@ -95,8 +95,13 @@ impl Surroundings for Around<'_> {
                 layer.insert(key.to_string().into(), Var::Data(value));
             }
         }
+        if self.scope.get("ansible_managed").is_none() {
+            layer.entry("ansible_managed".into()).or_insert_with(|| Var::data("Ansible managed"));
+        }
         let context = lazy::context(&self.scope.over(layer));
-        render_file(source, path, &layout, &context).map(Value::from).map_err(TemplateError::into_engine)
+        let rendered = render_file(source, path, &layout, &context).map_err(TemplateError::into_engine)?;
+        // What puts nothing out is nothing, as in any other template.
+        Ok(if rendered.is_empty() && !source.is_empty() { Value::from(()) } else { Value::from(rendered) })
     }
 
     fn hosts(&self, pattern: &str) -> Result<Vec<String>, Error> {
@@ -132,10 +137,25 @@ impl Surroundings for Around<'_> {
         said.or_else(|| everyone()?.setting(setting)).or_else(|| default.map(Value::from))
     }
 
-    fn fetch(&self, url: &str, _options: &Options) -> Result<Vec<u8>, Error> {
-        Err(failed(format!(
-            "the url lookup cannot ask for {url} from the controller: use the uri module, and register"
-        )))
+    fn fetch(&self, url: &str, options: &Options) -> Result<Vec<u8>, Error> {
+        let mut options = options.clone();
+        for option in lookups::find("url").into_iter().flat_map(|lookup| lookup.options.split(' ')) {
+            let name = match option {
+                "http_agent" => "agent",
+                "unredirected_headers" => "unredir_headers",
+                name => name,
+            };
+            let said = || std::env::var(format!("ANSIBLE_LOOKUP_URL_{}", name.to_uppercase())).ok().map(Value::from);
+            if options.get(option).is_none()
+                && let Some(value) = self.data(&format!("ansible_lookup_url_{name}")).or_else(said)
+            {
+                options.set(option, value);
+            }
+        }
+        match self.data("hostvars").as_ref().and_then(hosts::everyone) {
+            Some(everyone) => everyone.fetch(url, &options).map_err(failed),
+            None => Err(failed(format!("{url} can only be asked for while a playbook runs"))),
+        }
     }
 
     fn looping_action(&self) -> Option<String> {

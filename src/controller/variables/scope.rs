@@ -88,6 +88,15 @@ const NO_FACTS_PREFIXES: &[&str] = &[
     "ansible_sudo_",
 ];
 
+/// Behind the name of a loop variable: what the user has written for the item. No variable has a blank in its name.
+const AS_WRITTEN: &str = " as written";
+
+/// The name under which a layer keeps what the user has written for an item.
+#[must_use]
+pub fn as_written(name: &str) -> Arc<str> {
+    format!("{name}{AS_WRITTEN}").into()
+}
+
 /// Whether a fact may have that name.
 fn is_fact(name: &str) -> bool {
     name.starts_with("ansible_")
@@ -162,6 +171,18 @@ impl Scope {
         })
     }
 
+    /// The variable of that name as the user has written it, a loop item included.
+    #[must_use]
+    pub fn written(&self, name: &str) -> Option<&Node> {
+        match self.get(name)? {
+            Var::Node(node) => Some(node),
+            Var::Data(_) => match self.layers.iter().find_map(|layer| layer.get(&*as_written(name)))? {
+                Var::Node(node) => Some(node),
+                Var::Data(_) => None,
+            },
+        }
+    }
+
     /// All names, each once.
     #[must_use]
     pub fn names(&self) -> Vec<Arc<str>> {
@@ -170,7 +191,7 @@ impl Scope {
         }
         let mut seen = IndexSet::new();
         for layer in self.layers.iter().rev() {
-            seen.extend(layer.keys().cloned());
+            seen.extend(layer.keys().filter(|name| !name.ends_with(AS_WRITTEN)).cloned());
         }
         seen.into_iter().collect()
     }

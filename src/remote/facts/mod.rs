@@ -56,9 +56,9 @@ catalog! {
     python min;
     network ["interfaces" "default_ipv4" "default_ipv6" "all_ipv4_addresses" "all_ipv6_addresses"];
     hardware ["processor" "memory" "uptime"];
-    dmi ["system_vendor" "product_name"];
-    devices;
-    mounts;
+    dmi ["hardware" "system_vendor" "product_name"];
+    devices ["hardware"];
+    mounts ["hardware"];
     r#virtual ["virtualization_type" "virtualization_role" "virtualization_tech_guest" "virtualization_tech_host"];
     loadavg;
     chroot ["is_chroot"];
@@ -81,6 +81,7 @@ pub fn subset_names() -> Vec<&'static str> {
     // Asked for often enough, and nothing here has anything to say about them.
     names.extend(["facter", "ohai"]);
     names.sort_unstable();
+    names.dedup();
     names
 }
 
@@ -198,6 +199,7 @@ mod tests {
         assert_eq!(names(&["!all", "!min", "interfaces"]), ["network"]);
         assert!(names(&["network"]).contains(&"distribution") && !names(&["network"]).contains(&"hardware"));
         assert!(!names(&["all", "!hardware"]).contains(&"hardware"));
+        assert_eq!(names(&["!all", "!min", "hardware"]), ["hardware", "dmi", "devices", "mounts"]);
         assert!(select(&["nosuch".to_owned()]).is_err());
     }
 }

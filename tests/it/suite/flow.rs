@@ -136,3 +136,22 @@ fn a_connection_that_is_none_fails_only_what_needs_the_host() {
     assert_eq!(ended.events().story(), ["Says: ok", "Asks: ignored", "Goes on: ok"]);
     assert!(ended.out.contains("there is no connection `pigeon`"), "{}", ended.out);
 }
+
+#[test]
+fn a_loop_that_failed_has_changed_what_its_items_changed() {
+    let tasks = "- name: Try\n  command: sh -c 'exit 3'\n  loop: [1, 2]\n  ignore_errors: true\n  register: tried\n- name: Show\n  debug: {msg: \"{{ tried.changed }}\"}";
+    let events = Scene::new().events(&Scene::play(tasks), &[]);
+    assert_eq!(events.message("Show"), true);
+    assert_eq!((events.tally("ignored"), events.tally("changed")), (1, 1));
+}
+
+#[test]
+fn an_import_in_a_role_may_name_its_file_by_the_role() {
+    let scene = Scene::new();
+    scene
+        .file("roles/web/defaults/main.yaml", "kind: more\n")
+        .file("roles/web/tasks/main.yaml", "- import_tasks: \"{{ role_path }}/tasks/{{ kind }}.yaml\"\n")
+        .file("roles/web/tasks/more.yaml", "- name: More\n  debug: {msg: more}\n");
+    let events = scene.events("- hosts: all\n  gather_facts: false\n  roles: [web]\n", &[]);
+    assert_eq!(events.story(), ["More: ok"]);
+}

@@ -88,3 +88,35 @@ fn everything_a_host_knows_can_be_shown() {
     assert_eq!(shown["inventory_hostname"], "localhost");
     assert_eq!(shown.get("hostvars"), None);
 }
+
+#[test]
+fn parameters_of_an_include_win_over_facts_that_were_set() {
+    let scene = Scene::new();
+    scene.file("more.yaml", "- name: Included\n  debug: {msg: \"{{ word }}\"}\n  vars: {word: task}\n");
+    let tasks =
+        "- set_fact: {word: fact}\n- include_tasks: more.yaml\n  vars: {word: parameter}\n- name: After\n  debug: {msg: \"{{ word }}\"}";
+    let events = scene.events(&Scene::play(tasks), &[]);
+    assert_eq!((events.message("Included"), events.message("After")), (&"parameter".into(), &"fact".into()));
+}
+
+#[test]
+fn what_a_host_has_said_is_no_expression() {
+    let tasks = "- name: Say\n  command: echo lookup('pipe', 'echo run here')\n  register: said\n- name: Show\n  debug: {var: \"{{ said.stdout }}\"}\n  ignore_errors: true\n- name: Written\n  debug: {var: \"{{ item }}\"}\n  loop: [one]\n  vars: {one: 1}\n  register: written\n- name: Check\n  assert: {that: written.results[0].one == 1}";
+    let events = Scene::new().events(&Scene::play(tasks), &[]);
+    assert_eq!(events.story()[1], "Show: ignored");
+    assert!(events.message("Show").to_string().contains("untrusted"), "{}", events.message("Show"));
+}
+
+#[test]
+fn dates_have_their_methods() {
+    let tasks = "- name: Show\n  debug: {msg: \"{{ day.year + 1 }} {{ day }} {{ (time - begin).days }}\"}\n  vars: {day: 2020-01-02, time: 2020-01-05 12:00:00, begin: 2020-01-01 00:00:00}";
+    assert_eq!(Scene::new().events(&Scene::play(tasks), &[]).message("Show"), "2021 2020-01-02 4");
+}
+
+#[test]
+fn a_result_says_what_was_worked_out_when_it_went_wrong() {
+    let tasks = "- name: Show\n  debug: {msg: \"{{ nope }}\"}\n  ignore_errors: true\n  register: shown\n- name: Check\n  debug: {msg: \"{{ shown.msg }}\"}";
+    let events = Scene::new().events(&Scene::play(tasks), &[]);
+    let said = "Task failed: Finalization of task args for 'ansible.builtin.debug' failed: Error while resolving value for 'msg': 'nope' is undefined";
+    assert_eq!(events.message("Check"), said);
+}

@@ -6,6 +6,8 @@ pub mod checksum;
 pub mod client;
 pub mod cookies;
 pub mod error;
+pub mod here;
+pub mod netrc;
 pub mod on_host;
 pub mod options;
 pub mod proxy;

@@ -14,7 +14,7 @@ use super::{HttpError, on_host::slurp};
 use crate::{controller::executor::Turn, protocol::Failure};
 
 /// Where systems keep the authorities they trust.
-const BUNDLES: [&str; 3] =
+pub const BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
 /// Gives the settings of TLS when a secure server is about to be talked to, not before: they cost a look at the host.

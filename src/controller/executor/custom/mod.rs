@@ -125,7 +125,6 @@ fn told(turn: &Turn, name: &str) -> Map {
         "_ansible_module_name": name,
         "_ansible_syslog_facility": "LOG_USER",
         "_ansible_selinux_special_fs": ["fuse", "nfs", "vboxsf", "ramfs", "9p", "vfat"],
-        "_ansible_string_conversion_action": "warn",
         "_ansible_socket": null,
         "_ansible_shell_executable": "/bin/sh",
         "_ansible_keep_remote_files": false,

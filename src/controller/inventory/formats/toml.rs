@@ -59,8 +59,8 @@ fn node(value: &Value, span: &Span) -> Node {
         Value::Float(number) => Shape::Float(*number),
         Value::Boolean(set) => Shape::Bool(*set),
         Value::Datetime(time) => match resolver::resolve(&time.to_string()) {
-            Plain::Time(time) => text(&time),
-            _ => text(&time.to_string()),
+            Plain::Time(time) => Shape::Time(time.into()),
+            _ => Shape::Time(time.to_string().into()),
         },
         Value::Array(items) => Shape::List(Arc::new(items.iter().map(|item| node(item, span)).collect())),
         Value::Table(table) => {

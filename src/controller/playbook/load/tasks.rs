@@ -257,7 +257,7 @@ impl Loader {
         let Some(file) = file else {
             return diagnostics.push(error(&node.span, "import_tasks does not say which file"));
         };
-        let scope = self.scope_of(&around.with(own.clone()).levels);
+        let scope = self.scope_within(&around.with(own.clone()).levels, around.role.as_deref());
         let name = match crate::controller::template::render(file, &scope) {
             Ok(name) => name.to_string(),
             Err(problem) => {

@@ -66,7 +66,7 @@ impl Ansible {
     /// Warnings go to standard error, so that what reads the output is not disturbed.
     fn warn(&mut self, text: &str) {
         if self.warned.insert(text.to_owned()) {
-            self.screen.aside(&self.screen.paint().warning(&format!("[WARNING]: {}", clean(text))));
+            self.screen.warning(&clean(text));
         }
     }
 

@@ -99,7 +99,7 @@ impl Terminal {
 
     fn warn(&mut self, text: &str) {
         if self.warned.insert(text.to_owned()) {
-            self.screen.line(&self.screen.paint().warning(&format!("[WARNING]: {}", clean(text))));
+            self.screen.warning(&clean(text));
         }
     }
 

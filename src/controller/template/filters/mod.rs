@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod basics;
+pub mod calendar;
 pub mod collections;
 pub mod combinatorics;
 pub mod crypt;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ZonedDateTime};
 use minijinja::value::{DynObject, Object, ObjectRepr, ValueKind, from_args};
 use minijinja::{Error, ErrorKind, State, Value};
@@ -12,28 +12,47 @@ use minijinja::{Error, ErrorKind, State, Value};
 use super::super::emit::python;
 use super::arguments::{Arguments, invalid, number};
 use super::basics::parse_float;
+use super::calendar::{Clock, Day};
 
 type Outcome = Result<Value, Error>;
 
-/// A date and time without a zone, as `datetime.strptime` gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub DateTime);
+/// A date and time, as Python's `datetime`: without a zone, or with an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(DateTime, Option<Offset>);
 
 /// A span of time in microseconds, as the difference of two datetimes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub i128);
 
 impl Moment {
+    /// From a calendar and a clock.
+    #[must_use]
+    pub const fn new(time: DateTime, offset: Option<Offset>) -> Self {
+        Self(time, offset)
+    }
+
     /// The span from another moment to this one.
     pub fn since(self, other: Self) -> Span {
-        let nanoseconds = |moment: Self| TimeZone::UTC.to_timestamp(moment.0).map_or(0, Timestamp::as_nanosecond);
-        Span((nanoseconds(self) - nanoseconds(other)) / 1000)
+        Span((self.nanoseconds() - other.nanoseconds()) / 1000)
+    }
+
+    fn nanoseconds(self) -> i128 {
+        let zone = self.1.map_or(TimeZone::UTC, TimeZone::fixed);
+        zone.to_timestamp(self.0).map_or(0, Timestamp::as_nanosecond)
     }
 
     fn iso(self, separator: char) -> String {
         let micro = self.0.subsec_nanosecond() / 1000;
-        let text = self.0.strftime(&format!("%Y-%m-%d{separator}%H:%M:%S")).to_string();
-        if micro == 0 { text } else { format!("{text}.{micro:06}") }
+        let mut text = self.0.strftime(&format!("%Y-%m-%d{separator}%H:%M:%S")).to_string();
+        if micro != 0 {
+            text = format!("{text}.{micro:06}");
+        }
+        if let Some(offset) = self.1 {
+            let minutes = offset.seconds().abs() / 60;
+            let sign = if offset.seconds() < 0 { '-' } else { '+' };
+            text = format!("{text}{sign}{:02}:{:02}", minutes / 60, minutes % 60);
+        }
+        text
     }
 }
 
@@ -60,23 +79,27 @@ impl Object for Moment {
         match method {
             "strftime" => {
                 let (format,): (String,) = from_args(args)?;
-                let time = TimeZone::UTC.to_timestamp(self.0).map_err(|error| invalid(error.to_string()))?;
-                Ok(format_time(&format, &time.to_zoned_datetime(TimeZone::UTC)))
+                format_civil(&format, self.0)
             }
             "isoformat" => Ok(Value::from(self.iso('T'))),
             "timestamp" => {
-                let time = TimeZone::system().to_timestamp(self.0).map_err(|error| invalid(error.to_string()))?;
+                let zone = self.1.map_or_else(TimeZone::system, TimeZone::fixed);
+                let time = zone.to_timestamp(self.0).map_err(|error| invalid(error.to_string()))?;
                 Ok(Value::from(seconds(time.as_nanosecond() / 1000)))
             }
             "weekday" => Ok(Value::from(self.0.weekday().to_monday_zero_offset())),
             "isoweekday" => Ok(Value::from(self.0.weekday().to_monday_one_offset())),
-            "date" => Ok(Value::from_object(Self(self.0.date().to_datetime(jiff::civil::Time::midnight())))),
+            "date" => Ok(Value::from_object(Day(self.0.date()))),
+            "time" => Ok(Value::from_object(Clock(self.0.time()))),
             _ => Err(Error::from(ErrorKind::UnknownMethod)),
         }
     }
 
     fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<std::cmp::Ordering> {
-        other.downcast_ref::<Self>().map(|other| self.as_ref().cmp(other))
+        let other = other.downcast_ref::<Self>()?;
+        // Without an offset nobody knows when it is, so it is never the same moment as one with an offset.
+        let order = |moment: &Self| (moment.1.is_some(), moment.nanoseconds());
+        Some(order(self).cmp(&order(other)))
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,7 +167,7 @@ pub(super) fn to_datetime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
         .map_err(|_| wrong())?,
     };
     let time = parsed.to_time().unwrap_or_else(|_| jiff::civil::Time::midnight());
-    Ok(Value::from_object(Moment(date.to_datetime(time))))
+    Ok(Value::from_object(Moment::new(date.to_datetime(time), None)))
 }
 
 /// The function `now`: the time as a moment, or as text in a format.
@@ -153,7 +176,7 @@ pub(super) fn now(args: &Arguments) -> Value {
     let now = Timestamp::now().to_zoned_datetime(zone);
     match args.some("fmt") {
         Some(format) => format_time(&python::text(format), &now),
-        None => Value::from_object(Moment(now.datetime())),
+        None => Value::from_object(Moment::new(now.datetime(), None)),
     }
 }
 
@@ -171,6 +194,12 @@ pub(super) fn strftime(_: &mut State<'_, '_>, args: &Arguments) -> Outcome {
         }
     };
     Ok(format_time(&args.text("string_format")?, &now.to_zoned_datetime(zone)))
+}
+
+/// A date and time in a format, whatever its zone.
+pub(super) fn format_civil(format: &str, time: DateTime) -> Outcome {
+    let time = TimeZone::UTC.to_timestamp(time).map_err(|error| invalid(error.to_string()))?;
+    Ok(format_time(format, &time.to_zoned_datetime(TimeZone::UTC)))
 }
 
 /// `time.strftime`: unknown directives stay as they are.

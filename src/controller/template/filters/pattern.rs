@@ -24,6 +24,11 @@ static CACHE: LazyLock<Mutex<HashMap<Key, Pattern>>> = LazyLock::new(Mutex::defa
 const CACHE_SIZE: usize = 512;
 const BACKTRACK_LIMIT: usize = 10_000_000;
 
+/// What is wrong with a pattern, with the words that playbooks know from Python.
+fn in_words(error: &str) -> String {
+    error.replace("Target of repeat operator is invalid", "nothing to repeat")
+}
+
 impl Pattern {
     /// Compiles with Python's `IGNORECASE` and `MULTILINE`. Fails as `re.compile` would.
     pub fn new(source: &str, ignore_case: bool, multi_line: bool) -> Result<Self, Error> {
@@ -38,7 +43,7 @@ impl Pattern {
             .multi_line(multi_line)
             .backtrack_limit(BACKTRACK_LIMIT)
             .build()
-            .map_err(|error| invalid(format!("Invalid regular expression '{source}': {error}")))?;
+            .map_err(|error| invalid(format!("Invalid regular expression '{source}': {}", in_words(&error.to_string()))))?;
         let pattern = Self { regex: Arc::new(regex) };
         if cache.len() >= CACHE_SIZE {
             cache.clear();

@@ -125,8 +125,8 @@ pub fn find(name: &str) -> Option<&'static Lookup> {
     catalog().find(|lookup| lookup.name == short)
 }
 
-/// Runs a lookup. `wantlist` and `errors` are the caller's business. Fails if there is none of that name, if it is
-/// given an option it does not know, or as it does itself.
+/// Runs a lookup. `wantlist` and `errors` are the caller's business. Fails if there is none of that name, or as it does
+/// itself. Options it does not know are ignored, as Ansible ignores them.
 pub fn call(name: &str, around: &dyn Surroundings, terms: &[Value], options: &Options) -> Result<Vec<Value>, Error> {
     let Some(lookup) = find(name) else {
         return Err(invalid(format!("The lookup plugin {} was not found.", python::quoted(name))));
@@ -135,11 +135,6 @@ pub fn call(name: &str, around: &dyn Surroundings, terms: &[Value], options: &Op
         && let Some(error) = terms.iter().chain(options.iter().map(|(_, value)| value)).find_map(undefined)
     {
         return Err(error);
-    }
-    if let Some((unknown, _)) = options.iter().find(|(name, _)| !lookup.options.split(' ').any(|known| known == *name))
-    {
-        let message = format!("The lookup plugin '{name}' has no option {}.", python::quoted(unknown));
-        return Err(invalid(message));
     }
     (lookup.run)(around, terms, options)
 }

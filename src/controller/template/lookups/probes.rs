@@ -141,7 +141,7 @@ fn lookups_find_what_they_should() {
         ("csvfile", "[\"z col=2\"]", "{\"file\": \"x.csv\", \"delimiter\": \",\"}", "['s']"),
         ("csvfile", "[\"q\"]", "{\"file\": \"x.csv\", \"delimiter\": \",\", \"default\": \"d\"}", "['d']"),
         ("nope", "[]", "{}", "ERROR The lookup plugin 'nope' was not found."),
-        ("file", "[\"a.txt\"]", "{\"nope\": 1}", "ERROR The lookup plugin 'file' has no option 'nope'."),
+        ("file", "[\"a.txt\"]", "{\"nope\": 1}", "['one\\ntwo']"),
     ];
     for (name, terms, options, expected) in table {
         assert_eq!(run(&play, name, terms, options), expected, "{name} {terms} {options}");
