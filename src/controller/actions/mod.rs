@@ -54,6 +54,7 @@ macro_rules! catalog {
 
 catalog! {
     add_host: "add_host";
+    apt_key: "apt_key";
     assert: "assert";
     async_status: "async_status";
     copy: "copy", single;
@@ -73,6 +74,7 @@ catalog! {
     postgresql_load: "postgresql_load";
     postgresql_ping: "postgresql_ping";
     postgresql_query: "postgresql_query";
+    reboot: "reboot";
     script: "script", single;
     set_fact: "set_fact";
     set_stats: "set_stats";

@@ -9,6 +9,7 @@ pub mod error;
 pub mod on_host;
 pub mod options;
 pub mod proxy;
+pub mod signing_key;
 pub mod sink;
 pub mod tls;
 
