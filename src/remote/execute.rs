@@ -8,6 +8,7 @@ use super::{
         apply::{Blobs, Progress, apply},
         overlay::Overlay,
         system::System,
+        terminal::EXPIRED,
     },
     modules,
     options::expand_path,
@@ -90,7 +91,7 @@ fn make(
     let mut done = Vec::with_capacity(plan.changes.len());
     for change in &plan.changes {
         let applied =
-            apply(system, change, &call.environment, blobs, progress).map_err(|failure| (failure, begun(change)))?;
+            apply(system, change, &call.environment, blobs, progress).map_err(|failure| begun(change, failure))?;
         if let Change::Run(run) = change {
             judge(run, &applied)?;
         }
@@ -99,12 +100,11 @@ fn make(
     Ok(done)
 }
 
-/// What is returned when a change fails on its way: a conversation that breaks off has begun, and may have changed something.
-fn begun(change: &Change) -> Map {
-    match change {
-        Change::Run(Run { dialogue: Some(_), .. }) => Map::from_iter([("changed".to_owned(), json!(true))]),
-        _ => Map::new(),
-    }
+/// What is returned when a change fails on its way: a conversation that takes too long counts as a change, as in Ansible.
+fn begun(change: &Change, failure: Failure) -> (Failure, Map) {
+    let talked = matches!(change, Change::Run(Run { dialogue: Some(_), .. }));
+    let changed = talked && failure.message == EXPIRED;
+    (failure, if changed { Map::from_iter([("changed".to_owned(), json!(true))]) } else { Map::new() })
 }
 
 /// Fails for an exit code that the run does not call success.

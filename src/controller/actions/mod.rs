@@ -55,6 +55,7 @@ macro_rules! catalog {
 catalog! {
     add_host: "add_host";
     apt_key: "apt_key";
+    assemble: "assemble", single;
     assert: "assert";
     async_status: "async_status";
     copy: "copy", single;
