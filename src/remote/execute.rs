@@ -29,7 +29,7 @@ pub fn execute(
         return Outcome::failed(format!("no module is called {}", call.module));
     };
     if call.check && !entry.check {
-        return Outcome::new(Verdict::Skipped(format!("{} has nothing to predict in check mode", entry.name)));
+        return Outcome::left_out(format!("remote module ({}) does not support check mode", entry.name));
     }
     let options = expand(entry, &call.options, system, call);
     if let Some(message) = unsupported(entry, &options) {

@@ -45,17 +45,23 @@ pub async fn run(turn: &Turn) -> Done {
         Err(Stop::Unknown(reason)) => return Outcome::new(Verdict::Unknown(reason)).into(),
     };
     options.retain(|name, _| !OWN.contains(&name.as_str()));
-    match String::from_utf8(content) {
+    let mut outcome = match String::from_utf8(content) {
         Ok(text) => {
             options.insert("content".to_owned(), json!(text));
-            turn.module("copy", options, &[]).await.into()
+            turn.module("copy", options, &[]).await
         }
         Err(error) => {
             let blob = turn.run.blobs.add_bytes(error.into_bytes());
             options.insert("_blob".to_owned(), Turn::blob(&blob));
-            turn.module("copy", options, &[blob]).await.into()
+            turn.module("copy", options, &[blob]).await
         }
+    };
+    // There is one file, and so one difference: no list.
+    if let [diff] = outcome.diffs.as_slice() {
+        let diff = json!({"before_header": diff.name, "after_header": diff.name, "before": diff.before, "after": diff.after});
+        outcome.result.insert("diff".to_owned(), diff);
     }
+    outcome.into()
 }
 
 fn assembled(turn: &Turn, assemble: &Assemble) -> Result<Vec<u8>, Stop> {

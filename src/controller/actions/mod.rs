@@ -62,7 +62,7 @@ catalog! {
     deb822_repository: "deb822_repository", single;
     debug: "debug";
     fail: "fail";
-    fetch: "fetch";
+    fetch: "fetch", unchecked;
     get_url: "get_url";
     group_by: "group_by";
     include_role: "include_role";

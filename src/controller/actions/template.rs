@@ -134,7 +134,7 @@ pub async fn run(turn: &Turn) -> Done {
     };
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     options.insert("content".to_owned(), json!(rendered));
-    options.insert("_name".to_owned(), json!(name.strip_suffix(".j2").unwrap_or(&name)));
+    options.insert("_name".to_owned(), json!(name));
     let mut outcome = turn.module("copy", options, &[]).await;
     if matches!(outcome.verdict, Verdict::Changed) {
         outcome.result.insert("src".to_owned(), json!(path.display().to_string()));

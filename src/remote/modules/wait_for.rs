@@ -93,7 +93,7 @@ impl Module for WaitFor {
         let mut shown = 0;
         let groups = loop {
             if self.port.is_none() && self.path.is_none() {
-                probe.sleep(seconds(self.timeout - elapsed()));
+                probe.sleep(seconds(self.timeout));
                 break Groups::default();
             }
             if let Some(groups) = self.reached(probe, regex.as_ref())? {
