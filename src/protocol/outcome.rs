@@ -80,6 +80,15 @@ impl Outcome {
         Self::new(Verdict::Failed(Failure::new(message)))
     }
 
+    /// A skip that is explained where Ansible explains it, in `msg` too.
+    #[must_use]
+    pub fn left_out(reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let mut outcome = Self::new(Verdict::Skipped(reason.clone()));
+        outcome.result.insert("msg".to_owned(), json!(reason));
+        outcome
+    }
+
     /// The result in the form in which Ansible registers it.
     #[must_use]
     pub fn registered(&self) -> Map {

@@ -10,6 +10,7 @@ use super::{
         apply::{Blobs, Progress, apply},
         overlay::Overlay,
         system::System,
+        terminal::EXPIRED,
     },
     modules,
     options::expand_path,
@@ -30,7 +31,7 @@ pub fn execute(
         return Outcome::failed(format!("no module is called {}", call.module));
     };
     if call.check && !entry.check {
-        return Outcome::new(Verdict::Skipped(format!("{} has nothing to predict in check mode", entry.name)));
+        return Outcome::left_out(format!("remote module ({}) does not support check mode", entry.name));
     }
     let options = expand(entry, &call.options, system, call);
     if let Some(message) = unsupported(entry, &options) {
@@ -127,7 +128,7 @@ fn each(
     let mut done = Vec::with_capacity(plan.changes.len());
     for change in &plan.changes {
         let applied =
-            apply(system, change, &call.environment, blobs, progress).map_err(|failure| (failure, begun(change)))?;
+            apply(system, change, &call.environment, blobs, progress).map_err(|failure| begun(change, failure))?;
         if let Change::Run(run) = change {
             judge(run, &applied)?;
         }
@@ -136,12 +137,11 @@ fn each(
     Ok(done)
 }
 
-/// What is returned when a change fails on its way: a conversation that breaks off has begun, and may have changed something.
-fn begun(change: &Change) -> Map {
-    match change {
-        Change::Run(Run { dialogue: Some(_), .. }) => Map::from_iter([("changed".to_owned(), json!(true))]),
-        _ => Map::new(),
-    }
+/// What is returned when a change fails on its way: a conversation that takes too long counts as a change, as in Ansible.
+fn begun(change: &Change, failure: Failure) -> (Failure, Map) {
+    let talked = matches!(change, Change::Run(Run { dialogue: Some(_), .. }));
+    let changed = talked && failure.message == EXPIRED;
+    (failure, if changed { Map::from_iter([("changed".to_owned(), json!(true))]) } else { Map::new() })
 }
 
 /// Fails for an exit code that the run does not call success.

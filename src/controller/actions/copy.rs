@@ -67,17 +67,28 @@ fn file(turn: &Turn, path: &Path, options: &mut Map) -> Result<Vec<Blob>, String
 
 /// The content of a file; a vaulted one is decrypted.
 pub(super) fn open(turn: &Turn, path: &Path) -> Result<Blob, String> {
-    let unreadable = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
     if turn.flag("decrypt", true) && starts_as_vault(path) {
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        let keyring = &turn.run.loader.keyring;
-        if keyring.is_empty() {
-            return Err(format!("A vault password or secret must be specified to decrypt {}", path.display()));
-        }
-        let plain = keyring.open(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        return Ok(turn.run.blobs.add_bytes(plain.expose().clone()));
+        return Ok(turn.run.blobs.add_bytes(read(turn, path)?));
     }
-    turn.run.blobs.add_file(path).map_err(unreadable)
+    turn.run.blobs.add_file(path).map_err(|error| unreadable(path, &error))
+}
+
+/// The same as bytes.
+pub(super) fn read(turn: &Turn, path: &Path) -> Result<Vec<u8>, String> {
+    let content = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    if !turn.flag("decrypt", true) || !starts_as_vault(path) {
+        return Ok(content);
+    }
+    let keyring = &turn.run.loader.keyring;
+    if keyring.is_empty() {
+        return Err(format!("A vault password or secret must be specified to decrypt {}", path.display()));
+    }
+    let plain = keyring.open(&String::from_utf8_lossy(&content));
+    plain.map(|plain| plain.expose().clone()).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot read {}: {error}", path.display())
 }
 
 fn starts_as_vault(path: &Path) -> bool {

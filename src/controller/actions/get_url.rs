@@ -116,6 +116,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Refused> {
     get.web.apply(&mut client, turn).map_err(refused)?;
     client.follow = Follow::All;
     let mut headers = get.web.headers().map_err(refused)?;
+    get.web.known_login(turn, &get.url, &mut headers).await.map_err(refused)?;
     let address = Address::parse(&get.url).map_err(|error| refused(Failure::new(error.to_string())))?;
     let wanted = match wanted {
         Some(wanted) if wanted.is_address() => {

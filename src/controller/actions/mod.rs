@@ -54,13 +54,15 @@ macro_rules! catalog {
 
 catalog! {
     add_host: "add_host";
+    apt_key: "apt_key";
+    assemble: "assemble", single;
     assert: "assert";
     async_status: "async_status";
     copy: "copy", single;
     deb822_repository: "deb822_repository", single;
     debug: "debug";
     fail: "fail";
-    fetch: "fetch";
+    fetch: "fetch", unchecked;
     get_url: "get_url";
     group_by: "group_by";
     include_role: "include_role";
@@ -75,6 +77,7 @@ catalog! {
     postgresql_privs: "postgresql_privs";
     postgresql_query: "postgresql_query";
     postgresql_user: "postgresql_user";
+    reboot: "reboot";
     script: "script", single;
     set_fact: "set_fact";
     set_stats: "set_stats";

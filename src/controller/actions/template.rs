@@ -137,7 +137,7 @@ pub async fn run(turn: &Turn) -> Done {
     options.insert("_name".to_owned(), json!(name));
     let mut outcome = turn.module("copy", options, &[]).await;
     if matches!(outcome.verdict, Verdict::Changed) {
-        outcome.result.entry("src").or_insert_with(|| json!(path.display().to_string()));
+        outcome.result.insert("src".to_owned(), json!(path.display().to_string()));
     }
     outcome.into()
 }

@@ -120,6 +120,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
         }
     }
     let mut headers = headers(&uri.web)?;
+    uri.web.known_login(turn, &uri.url, &mut headers).await?;
     let body = body(turn, &uri, &mut headers).await?;
     let mut dest = uri.dest.clone();
     let mut into_folder = false;
@@ -144,9 +145,16 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     client.follow = match uri.follow_redirects {
         FollowRedirects::None => Follow::None,
         FollowRedirects::Safe => Follow::Safe,
-        FollowRedirects::All | FollowRedirects::Urllib => Follow::All,
+        FollowRedirects::All => Follow::All,
+        FollowRedirects::Urllib => Follow::Urllib,
     };
-    let asked = ask(&uri, &client, headers, body).await;
+    let mut asked = ask(&uri, &client, headers, body).await;
+    if let Some(password) = uri.web.url_password.as_deref().filter(|password| !password.is_empty()) {
+        let said = std::mem::take(&mut asked.outcome.result);
+        if let Json::Object(censored) = censor(Json::Object(said), password) {
+            asked.outcome.result = censored;
+        }
+    }
     let Some(content) = asked.content else { return Ok(asked.outcome) };
     let mut outcome = asked.outcome;
     if let Some(path) = &mut dest {
@@ -157,6 +165,10 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
         if matches!(outcome.verdict, Verdict::Unchanged) && outcome.result.get("status") != Some(&json!(304)) {
             let blob = turn.run.blobs.add_bytes(content);
             outcome = http::on_host::place(turn, &given, path, &blob, outcome).await;
+            if let Verdict::Failed(failure) = &mut outcome.verdict {
+                failure.message = format!("Could not replace {path}: {}", failure.message);
+                outcome.result.insert("msg".into(), json!(failure.message));
+            }
         }
         outcome.result.insert("path".into(), json!(path));
     }
@@ -225,20 +237,23 @@ async fn ask(uri: &Uri, client: &Client<'_>, headers: HeaderMap, body: Vec<u8>) 
         Err(error) => {
             // An answer that breaks off is Ansible's other way to fail.
             let message = match &error {
-                HttpError::Broken(reason) => format!("HTTP Error while fetching {}: {reason}", uri.url),
+                HttpError::Broken(reason) => format!("HTTP Error while fetching {}: {reason}", without_login(&uri.url)),
                 error => format!("Status code was -1 and not [{wanted}]: Request failed: {error}"),
             };
             let failure = Failure {
                 message,
                 hint: error.hint(),
             };
-            let result = Map::from_iter([
+            let mut result = Map::from_iter([
                 ("status".to_owned(), json!(-1)),
-                ("url".to_owned(), json!(uri.url)),
+                ("url".to_owned(), json!(without_login(&uri.url))),
                 ("redirected".to_owned(), json!(false)),
                 ("elapsed".to_owned(), json!(elapsed)),
                 ("msg".to_owned(), json!(failure.message)),
             ]);
+            if uri.return_content {
+                result.insert("content".to_owned(), json!(""));
+            }
             let good = uri.status_code.contains(&-1);
             let verdict = if good { Verdict::Unchanged } else { Verdict::Failed(failure) };
             Asked { outcome: Outcome { result, ..Outcome::new(verdict) }, content: None, file_name: None }
@@ -276,6 +291,30 @@ async fn exchange(
     Ok((answer, content))
 }
 
+/// A value without a secret: wherever it stood, in names too, there are stars.
+fn censor(value: Json, secret: &str) -> Json {
+    let text = |text: String| text.replace(secret, "********");
+    match value {
+        Json::String(said) => text(said).into(),
+        Json::Array(values) => values.into_iter().map(|value| censor(value, secret)).collect(),
+        Json::Object(map) => map.into_iter().map(|(name, value)| (text(name), censor(value, secret))).collect::<Map>().into(),
+        other => other,
+    }
+}
+
+/// An address with stars for the name and password in it.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        None => url.to_owned(),
+        Some((login, host)) => {
+            let stars = if login.contains(':') { "****:****" } else { "****" };
+            format!("{scheme}://{stars}@{host}{}", &rest[end..])
+        }
+    }
+}
+
 /// The answer under Ansible's names.
 fn described(uri: &Uri, answer: &Answer, content: &[u8]) -> Map {
     let mut result = Map::new();
@@ -297,7 +336,7 @@ fn described(uri: &Uri, answer: &Answer, content: &[u8]) -> Map {
     result.insert("cookies".into(), json!(cookies));
     result.insert("cookies_string".into(), json!(pairs.join("; ")));
     let redirected = Address::parse(&uri.url).is_ok_and(|asked| asked != answer.address);
-    result.insert("url".into(), json!(if redirected { answer.address.to_string() } else { uri.url.clone() }));
+    result.insert("url".into(), json!(if redirected { answer.address.to_string() } else { without_login(&uri.url) }));
     result.insert("redirected".into(), json!(redirected));
     result.insert("status".into(), json!(answer.status.as_u16()));
     let message =

@@ -303,8 +303,20 @@ pub fn truthy(value: &Value) -> bool {
 
 /// A path of the controller with `~` and `$NAME` expanded.
 pub(super) fn expand_home(path: &str) -> String {
-    let home = |user: Option<&str>| if user.is_none() { std::env::var("HOME").ok() } else { None };
+    let home = |user: Option<&str>| match user {
+        None => std::env::var("HOME").ok(),
+        Some(user) => home_of(user),
+    };
     crate::remote::options::expand_path(path, home, |name| std::env::var(name).ok())
+}
+
+/// The home of a user of the controller.
+fn home_of(user: &str) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        if fields.next()? == user { fields.nth(4).map(str::to_owned) } else { None }
+    })
 }
 
 /// The link's sessions that still run, for the end of the run.

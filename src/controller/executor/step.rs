@@ -355,8 +355,8 @@ impl Step {
         }
         if let Some(action) = actions::find(&module) {
             if turn.check && !action.check {
-                let reason = format!("{module} has nothing to predict in check mode");
-                return Ok(Outcome::new(Verdict::Skipped(reason)).into());
+                let reason = format!("This action ({module}) does not support check mode.");
+                return Ok(Outcome::left_out(reason).into());
             }
             if let Some(message) = unknown_options(action, &turn) {
                 return Ok(Done::failed(message));

@@ -29,12 +29,10 @@ const KEYWORDS: &[(&str, Support)] = &[
 
 /// Modules of `ansible.builtin` that are refused.
 const MODULES: &[(&str, &str)] = &[
-    ("apt_key", "apt-key is gone from current distributions; use get_url into /etc/apt/keyrings and deb822_repository"),
     ("async_wrapper", "it is internal to Ansible; use `async` and `poll`"),
     ("dnf", "use package, which drives dnf where it is the host's package manager"),
     ("dnf5", "use package, which drives dnf where it is the host's package manager"),
     ("import_playbook", "it stands in the list of plays, not in a list of tasks"),
-    ("reboot", "use command with `systemctl reboot`, `async: 1` and `poll: 0`, then wait_for_connection"),
     ("rpm_key", "use command with `rpm --import`"),
     ("yum", "use package, which drives the host's package manager"),
     ("yum_repository", "use template or copy into /etc/yum.repos.d"),

@@ -25,6 +25,9 @@ use crate::protocol::{
     change::{Answer, Dialogue},
 };
 
+/// What is said of a command that nobody answers in time.
+pub const EXPIRED: &str = "command exceeded timeout";
+
 /// The word that makes the helper's own program take its standard input as terminal and turn into a command.
 pub const MODE: &str = "terminal";
 
@@ -175,9 +178,7 @@ impl<'d> Conversation<'d> {
             return Err(abandon(child));
         }
         match self.patience {
-            Some(patience) if since.elapsed() > patience => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "command exceeded timeout"))
-            }
+            Some(patience) if since.elapsed() > patience => Err(io::Error::new(io::ErrorKind::TimedOut, EXPIRED)),
             _ => Ok(()),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 options! {
-    /// Puts a file together from the files of a directory on the host, in the order of their names.
+    /// Puts a file together from the files of a directory, in the order of their names.
     ///
     /// ## Example
     /// ```yaml
@@ -47,8 +47,10 @@ options! {
         backup: bool = false,
         /// A command that has to accept the new file first, with `%s` for its path. No shell runs it.
         validate: Option<String>,
-        /// Whether the pieces are on the host.
+        /// Whether the pieces are on the host, not on the controller.
         remote_src: bool = true,
+        /// Whether pieces of the controller that a vault holds are opened.
+        decrypt: bool = true,
         ..attributes: FileAttributes
     }
 }
@@ -104,16 +106,27 @@ impl Module for Assemble {
 
 impl Assemble {
     fn content(&self, probe: &Probe<'_>) -> Found<Vec<u8>> {
+        self.joined(probe.read_dir(&self.src)?, |name| {
+            let path = self.src.join(name);
+            let file = probe.stat_followed(&path)?.is_some_and(|stat| stat.kind == FileKind::File);
+            if file { probe.read(&path).map(Some) } else { Ok(None) }
+        })
+    }
+
+    /// The pieces of that name as one content; `read` gives none for what is no file.
+    ///
+    /// # Errors
+    /// When the expression is none, or what `read` says.
+    pub fn joined(&self, names: Vec<String>, mut read: impl FnMut(&str) -> Found<Option<Vec<u8>>>) -> Found<Vec<u8>> {
         let wanted = self.regexp.as_ref().map(|pattern| expression::compile(pattern, Lines::default())).transpose()?;
         let mut content: Vec<u8> = Vec::new();
         let mut first = true;
-        for name in probe.read_dir(&self.src)? {
+        for name in names {
             let hidden = self.ignore_hidden && name.starts_with('.');
-            let path = self.src.join(&name);
-            let file = probe.stat_followed(&path)?.is_some_and(|stat| stat.kind == FileKind::File);
-            if hidden || !file || wanted.as_ref().is_some_and(|wanted| !wanted.is_match(name.as_bytes())) {
+            if hidden || wanted.as_ref().is_some_and(|wanted| !wanted.is_match(name.as_bytes())) {
                 continue;
             }
+            let Some(piece) = read(&name)? else { continue };
             if !first && !content.ends_with(b"\n") {
                 content.push(b'\n');
             }
@@ -123,7 +136,7 @@ impl Assemble {
                     content.push(b'\n');
                 }
             }
-            content.extend(probe.read(&path)?);
+            content.extend(piece);
             first = false;
         }
         Ok(content)

@@ -33,6 +33,7 @@ macro_rules! catalog {
 
 catalog! {
     apt: Entry::of::<apt::Apt>("apt");
+    apt_key: Entry::of::<apt_key::AptKey>("apt_key");
     apt_repository: Entry::of::<apt_repository::AptRepository>("apt_repository");
     assemble: Entry::of::<assemble::Assemble>("assemble");
     async_status: Entry::of::<async_status::AsyncStatus>("async_status");

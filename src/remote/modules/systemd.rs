@@ -229,11 +229,12 @@ impl Systemd {
             enabled: false,
         };
         if self.enabled.is_some() || self.masked.is_some() {
-            let run = self.with_runtime(self.systemctl(&["is-enabled", name]), probe);
+            let run = self.with_runtime(self.systemctl(&["is-enabled", name, "-l"]), probe);
             let output = probe.query_run(&run)?;
             let word = output.stdout.trim();
             unit.masked |= word.starts_with("masked");
-            // None of these is a link of the unit's own that is still there after the next boot.
+            // None of these words alone is a link of the unit's own that is still there after the next boot; an indirect unit behind
+            // which links are listed is enabled: taking them away is a change.
             unit.enabled = output.success() && !matches!(word, "enabled-runtime" | "indirect" | "alias");
         }
         Ok((unit, status))

@@ -93,7 +93,7 @@ impl Module for WaitFor {
         let mut shown = 0;
         let groups = loop {
             if self.port.is_none() && self.path.is_none() {
-                probe.sleep(seconds(self.timeout - elapsed()));
+                probe.sleep(seconds(self.timeout));
                 break Groups::default();
             }
             if let Some(groups) = self.reached(probe, regex.as_ref())? {
@@ -188,13 +188,13 @@ impl WaitFor {
         let target = self.target();
         let message = self.msg.clone().unwrap_or_else(|| match (&self.search_regex, self.state) {
             (Some(text), State::Started | State::Present) => {
-                format!("timeout when waiting for search string {text} in {target}")
+                format!("Timeout when waiting for search string {text} in {target}")
             }
-            (_, State::Drained) => format!("timeout when waiting for {target} to drain"),
-            (_, State::Stopped) => format!("timeout when waiting for {target} to stop"),
-            (_, State::Absent) => format!("timeout when waiting for {target} to be absent"),
-            (None, _) if self.path.is_some() => format!("timeout when waiting for file {target}"),
-            (None, _) => format!("timeout when waiting for {target}"),
+            (_, State::Drained) => format!("Timeout when waiting for {target} to drain"),
+            (_, State::Stopped) => format!("Timeout when waiting for {target} to stop."),
+            (_, State::Absent) => format!("Timeout when waiting for {target} to be absent."),
+            (None, _) if self.path.is_some() => format!("Timeout when waiting for file {target}"),
+            (None, _) => format!("Timeout when waiting for {target}"),
         });
         let mut result = Map::new();
         result.insert("elapsed".to_owned(), json!(elapsed));
@@ -264,7 +264,7 @@ mod tests {
     fn waiting_ends_in_time_and_says_what_for() {
         let mut trial = Trial::new(Fake::new());
         let outcome = trial.apply("wait_for", json!({"port": 5432, "timeout": 10, "delay": 2}));
-        assert_eq!(failure(&outcome), "timeout when waiting for 127.0.0.1:5432");
+        assert_eq!(failure(&outcome), "Timeout when waiting for 127.0.0.1:5432");
         assert_eq!(outcome.result["elapsed"], 10);
         let outcome = trial.apply("wait_for", json!({"path": "/x", "timeout": 1, "msg": "no x"}));
         assert_eq!(failure(&outcome), "no x");

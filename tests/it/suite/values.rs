@@ -93,8 +93,7 @@ fn everything_a_host_knows_can_be_shown() {
 fn parameters_of_an_include_win_over_facts_that_were_set() {
     let scene = Scene::new();
     scene.file("more.yaml", "- name: Included\n  debug: {msg: \"{{ word }}\"}\n  vars: {word: task}\n");
-    let tasks =
-        "- set_fact: {word: fact}\n- include_tasks: more.yaml\n  vars: {word: parameter}\n- name: After\n  debug: {msg: \"{{ word }}\"}";
+    let tasks = "- set_fact: {word: fact}\n- include_tasks: more.yaml\n  vars: {word: parameter}\n- name: After\n  debug: {msg: \"{{ word }}\"}";
     let events = scene.events(&Scene::play(tasks), &[]);
     assert_eq!((events.message("Included"), events.message("After")), (&"parameter".into(), &"fact".into()));
 }

@@ -29,7 +29,7 @@ pub fn form(body: &Json) -> Result<String, String> {
             .iter()
             .map(|item| match item.as_array().map(Vec::as_slice) {
                 Some([key, value]) => Ok((text(key), value)),
-                _ => Err("failed to parse body as form_urlencoded: a list has to hold pairs".to_owned()),
+                _ => Err(no_pair(item)),
             })
             .collect::<Result<_, _>>()?,
         _ => return Err("failed to parse body as form_urlencoded: a mapping or a list of pairs is needed".into()),
@@ -45,6 +45,22 @@ pub fn form(body: &Json) -> Result<String, String> {
         }
     }
     Ok(parts.join("&"))
+}
+
+/// Why an item is no pair, with the words that playbooks know from Python.
+fn no_pair(item: &Json) -> String {
+    let held = match item {
+        Json::Array(values) => values.len(),
+        Json::Object(values) => values.len(),
+        Json::String(text) => text.chars().count(),
+        _ => return "failed to parse body as form_urlencoded: a list has to hold pairs".to_owned(),
+    };
+    let problem = if held > 2 {
+        "too many values to unpack (expected 2)".to_owned()
+    } else {
+        format!("not enough values to unpack (expected 2, got {held})")
+    };
+    format!("failed to parse body as form_urlencoded: {problem}")
 }
 
 /// A file in a form with files.
@@ -104,14 +120,25 @@ pub fn parts(body: &Json, read: impl Fn(&str) -> Result<Vec<u8>, String>) -> Res
         .iter()
         .map(|(field, value)| match value {
             Json::Object(about) => described(field, about, &read),
-            Json::Array(_) => Err(format!("failed to parse body as form-multipart: {field} is a list")),
-            value => Ok(Part {
+            Json::String(text) => Ok(Part {
                 field: field.clone(),
                 file_name: None,
                 mime_type: "text/plain".into(),
                 base64: false,
-                content: text(value).into_bytes(),
+                content: text.clone().into_bytes(),
             }),
+            other => {
+                let kind = match other {
+                    Json::Array(_) => "list",
+                    Json::Bool(_) => "bool",
+                    Json::Null => "NoneType",
+                    number if number.is_f64() => "float",
+                    _ => "int",
+                };
+                let problem =
+                    "failed to parse body as form-multipart: value must be a string, or mapping, cannot be type";
+                Err(format!("{problem} {kind}"))
+            }
         })
         .collect()
 }

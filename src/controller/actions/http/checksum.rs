@@ -71,7 +71,7 @@ fn plain(hash: &str) -> String {
     hash.chars().filter(|letter| !letter.is_whitespace()).collect::<String>().to_lowercase()
 }
 
-fn hasher(algorithm: &str) -> Option<Box<dyn DynDigest + Send>> {
+pub(super) fn hasher(algorithm: &str) -> Option<Box<dyn DynDigest + Send>> {
     Some(match algorithm {
         "md5" => Box::new(md5::Md5::default()),
         "sha1" => Box::new(sha1::Sha1::default()),

@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::{sync::OnceCell, task::AbortHandle};
 
-use super::{Address, HttpError, cookies::Cookies, error::chain, proxy, tls::Trust};
+use super::{Address, HttpError, cookies::Cookies, digest::Challenge, error::chain, proxy, tls::Trust};
 use crate::controller::{
     actions::dialling::Dial,
     connection::{Endpoint, Stream},
@@ -29,6 +29,8 @@ pub enum Follow {
     Safe,
     /// All.
     All,
+    /// As Python's own library follows: forms that were sent turn into questions, what must be sent again is not.
+    Urllib,
 }
 
 /// What is asked for.
@@ -117,7 +119,7 @@ impl<'a> Client<'a> {
     pub async fn send(&self, mut request: Request) -> Result<Answer, HttpError> {
         let mut cookies = Cookies::default();
         let mut login = request.address.login.clone().or_else(|| self.login.clone());
-        let mut logged_in = false;
+        let (mut logged_in, mut for_this_page) = (false, false);
         if self.login_at_once
             && let Some(login) = &login
         {
@@ -132,12 +134,20 @@ impl<'a> Client<'a> {
             }
             if answer.status == StatusCode::UNAUTHORIZED
                 && !logged_in
-                && wants_basic(&answer.headers)
                 && let Some(login) = &login
             {
-                log_in(&mut request.headers, header::AUTHORIZATION, login)?;
-                logged_in = true;
-                continue;
+                if let Some(challenge) = Challenge::find(&answer.headers) {
+                    let own = uuid::Uuid::new_v4().simple().to_string();
+                    let said = challenge.answer(request.method.as_str(), &request.address.path, login, &own);
+                    request.headers.insert(header::AUTHORIZATION, header_value(&said)?);
+                    (logged_in, for_this_page) = (true, true);
+                    continue;
+                }
+                if wants_basic(&answer.headers) {
+                    log_in(&mut request.headers, header::AUTHORIZATION, login)?;
+                    logged_in = true;
+                    continue;
+                }
             }
             let target = match self.redirection(&answer, &request.method) {
                 None => {
@@ -160,11 +170,15 @@ impl<'a> Client<'a> {
                     request.headers.remove(name);
                 }
             }
+            if for_this_page {
+                (logged_in, for_this_page) = (false, false);
+                request.headers.remove(header::AUTHORIZATION);
+            }
             for name in &self.unredirected {
                 request.headers.remove(name);
             }
             request.address = target;
-            become_get(&mut request, answer.status);
+            become_get(&mut request, answer.status, self.follow);
         }
     }
 
@@ -174,6 +188,7 @@ impl<'a> Client<'a> {
             Follow::None => false,
             Follow::Safe => reads,
             Follow::All => true,
+            Follow::Urllib => reads || (*method == Method::POST && matches!(answer.status.as_u16(), 301..=303)),
         };
         if !follows || !matches!(answer.status.as_u16(), 301 | 302 | 303 | 307 | 308) {
             return None;
@@ -313,8 +328,9 @@ async fn tunnel(stream: Stream, proxy: &Address, to: &Address) -> Result<Stream,
 }
 
 /// What clients make of a request when they are sent elsewhere.
-fn become_get(request: &mut Request, status: StatusCode) {
+fn become_get(request: &mut Request, status: StatusCode, follow: Follow) {
     let changes = match status.as_u16() {
+        _ if follow == Follow::Urllib => true,
         301 => request.method == Method::POST,
         302 | 303 => request.method != Method::HEAD,
         _ => false,
@@ -334,7 +350,11 @@ fn wants_basic(headers: &HeaderMap) -> bool {
     })
 }
 
-fn log_in(headers: &mut HeaderMap, name: HeaderName, login: &(String, String)) -> Result<(), HttpError> {
+/// Says who one is, with name and password as they are.
+///
+/// # Errors
+/// When they cannot stand in a header.
+pub fn log_in(headers: &mut HeaderMap, name: HeaderName, login: &(String, String)) -> Result<(), HttpError> {
     let mut value = header_value(&format!("Basic {}", STANDARD.encode(format!("{}:{}", login.0, login.1))))?;
     value.set_sensitive(true);
     headers.insert(name, value);

@@ -109,7 +109,7 @@ async fn ask(url: &str, options: &WebOptions) -> Result<Vec<u8>, String> {
     }
     let mut headers = headers(options).map_err(|error| failed(&error))?;
     if client.login.is_none() && address.login.is_none() && options.flag("use_netrc", true) {
-        client.login = netrc::login(&address.host);
+        client.login = netrc::login_here(&address.host);
         if client.login.is_some() {
             // Ansible lets what netrc says win over a header.
             headers.remove(header::AUTHORIZATION);

@@ -5,12 +5,14 @@ pub mod body;
 pub mod checksum;
 pub mod client;
 pub mod cookies;
+pub mod digest;
 pub mod error;
 pub mod here;
 pub mod netrc;
 pub mod on_host;
 pub mod options;
 pub mod proxy;
+pub mod signing_key;
 pub mod sink;
 pub mod tls;
 

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use hyper::{HeaderMap, header, header::HeaderName};
 
-use super::{Client, HttpError, client::header_value};
+use super::{
+    Address, Client, HttpError,
+    client::{header_value, log_in},
+    netrc,
+    on_host::slurp,
+};
 use crate::{
     controller::{connection::Kind, executor::Turn},
     options,
@@ -38,7 +43,7 @@ options! {
         decompress: bool = true,
         /// Headers that do not go along when the server redirects.
         unredirected_headers: Vec<String>,
-        /// Accepted for playbooks that turn it off: no netrc file is ever read.
+        /// Log in with what the host's `~/.netrc` (or the file that the variable `NETRC` names) says of the server, where nothing else is said.
         use_netrc: bool = true,
         /// Kerberos is not spoken: `true` is refused.
         use_gssapi: bool = false,
@@ -93,6 +98,28 @@ impl WebOptions {
             }
         }
         Ok(())
+    }
+}
+
+impl WebOptions {
+    /// Adds the login that a netrc file on the host has for the server.
+    ///
+    /// # Errors
+    /// When it cannot stand in a header.
+    pub async fn known_login(&self, turn: &Turn, url: &str, headers: &mut HeaderMap) -> Result<(), Failure> {
+        let Ok(address) = Address::parse(url) else { return Ok(()) };
+        if !self.use_netrc || self.url_username.is_some() || address.login.is_some() {
+            return Ok(());
+        }
+        let path = turn.environment.get("NETRC").map_or("~/.netrc", String::as_str);
+        // None is there, or it is somebody else's: there is nothing to know then.
+        let Ok(text) = slurp(turn, path).await else { return Ok(()) };
+        match netrc::login(&String::from_utf8_lossy(&text), &address.host) {
+            Some(login) => {
+                log_in(headers, header::AUTHORIZATION, &login).map_err(|error| Failure::new(error.to_string()))
+            }
+            None => Ok(()),
+        }
     }
 }
 
