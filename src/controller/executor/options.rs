@@ -58,9 +58,8 @@ impl Step {
 
     /// The value of an option, or `omit`.
     fn option(&self, name: &str, node: &Node, context: &Value) -> Result<Value, TemplateError> {
-        let value = template::lazy::value(node, context).and_then(|value| {
-            if template::special::is_omit(&value) { Ok(value) } else { template::resolve(&value) }
-        });
+        let value = template::lazy::value(node, context)
+            .and_then(|value| if template::special::is_omit(&value) { Ok(value) } else { template::resolve(&value) });
         value.map_err(|error| {
             let builtin = if self.task.custom.is_none() { "ansible.builtin." } else { "" };
             error.at(&node.span).about(|| {

@@ -211,7 +211,9 @@ impl Loader {
         let mut vars = super::role::layer(None);
         if let Some(role) = role {
             let brought = [&role.defaults, &role.vars, &role.parameters];
-            vars.extend(brought.iter().flat_map(|layer| layer.iter()).map(|(name, value)| (name.clone(), value.clone())));
+            vars.extend(
+                brought.iter().flat_map(|layer| layer.iter()).map(|(name, value)| (name.clone(), value.clone())),
+            );
             let path = std::path::absolute(&role.path).unwrap_or_else(|_| role.path.clone());
             vars.insert("role_path".into(), Var::data(path.display().to_string()));
             vars.insert("role_name".into(), Var::data(role.short_name()));

@@ -43,7 +43,9 @@ impl Pattern {
             .multi_line(multi_line)
             .backtrack_limit(BACKTRACK_LIMIT)
             .build()
-            .map_err(|error| invalid(format!("Invalid regular expression '{source}': {}", in_words(&error.to_string()))))?;
+            .map_err(|error| {
+                invalid(format!("Invalid regular expression '{source}': {}", in_words(&error.to_string())))
+            })?;
         let pattern = Self { regex: Arc::new(regex) };
         if cache.len() >= CACHE_SIZE {
             cache.clear();
