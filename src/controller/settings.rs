@@ -1,5 +1,7 @@
 //! What the user asks of a run, resolved once from flags, environment and `ansible.cfg`.
 
+pub mod facts;
+
 use std::path::PathBuf;
 
 use super::{
@@ -66,6 +68,8 @@ pub struct Settings {
     pub flush_cache: bool,
     /// `allow_broken_conditionals`: what is no boolean counts by whether it is something.
     pub broken_conditionals: bool,
+    /// Where facts are kept from one run to the next (`fact_caching = jsonfile`).
+    pub fact_cache: Option<facts::FactCache>,
     /// Leave no helper behind on the hosts.
     pub no_cache: bool,
     /// `hash_behaviour = merge`: mappings of several levels are merged.

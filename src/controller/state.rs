@@ -72,6 +72,8 @@ pub struct HostState {
     pub facts: Arc<Layer>,
     /// The gathered facts by themselves, without prefix.
     pub gathered: serde_json::Map<String, Json>,
+    /// The facts as they are kept for later runs.
+    kept: serde_json::Map<String, Json>,
     /// `set_fact` and `register`.
     pub set: Arc<Layer>,
     /// `include_vars`.
@@ -103,6 +105,22 @@ pub struct Link {
     pub predicted: Vec<Change>,
     /// How many predictions each session has been told.
     pub told: HashMap<String, usize>,
+}
+
+impl HostState {
+    /// Takes in facts: under `ansible_facts`, and each under its own name.
+    fn learn(&mut self, facts: &serde_json::Map<String, Json>) {
+        let mut layer = (*self.facts).clone();
+        for (name, value) in facts {
+            let plain = name.strip_prefix("ansible_").unwrap_or(name);
+            self.gathered.insert(plain.to_owned(), value.clone());
+            self.kept.insert(name.clone(), value.clone());
+            layer.insert(Arc::from(name.as_str()), Var::Data(super::template::from_json(value)));
+        }
+        let all = super::template::from_json(&Json::Object(self.gathered.clone()));
+        layer.insert(Arc::from("ansible_facts"), Var::Data(all));
+        self.facts = Arc::new(layer);
+    }
 }
 
 impl Run {
@@ -148,7 +166,19 @@ impl Run {
     pub fn host(&self, name: &str) -> Arc<Mutex<HostState>> {
         lock(&self.hosts)
             .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Mutex::new(HostState { facts: no_facts(), ..HostState::default() })))
+            .or_insert_with(|| {
+                let mut state = HostState { facts: no_facts(), ..HostState::default() };
+                if let Some(cache) = &self.settings.fact_cache {
+                    if self.settings.flush_cache {
+                        cache.forget(name);
+                    } else if let Some(known) = cache.load(name) {
+                        // A name that every gathering gives.
+                        state.fresh_facts = known.contains_key("ansible_distribution");
+                        state.learn(&known);
+                    }
+                }
+                Arc::new(Mutex::new(state))
+            })
             .clone()
     }
 
@@ -174,17 +204,16 @@ impl Run {
 
     /// Keeps gathered facts of a host: under `ansible_facts`, and each under its own name.
     pub fn add_facts(&self, host: &str, facts: &serde_json::Map<String, Json>) {
-        self.with_host(host, |state| {
-            let mut layer = (*state.facts).clone();
-            for (name, value) in facts {
-                let plain = name.strip_prefix("ansible_").unwrap_or(name);
-                state.gathered.insert(plain.to_owned(), value.clone());
-                layer.insert(Arc::from(name.as_str()), Var::Data(super::template::from_json(value)));
-            }
-            let all = super::template::from_json(&Json::Object(state.gathered.clone()));
-            layer.insert(Arc::from("ansible_facts"), Var::Data(all));
-            state.facts = Arc::new(layer);
+        let cache = self.settings.fact_cache.as_ref();
+        let kept = self.with_host(host, |state| {
+            state.learn(facts);
+            cache.is_some().then(|| state.kept.clone())
         });
+        if let (Some(cache), Some(kept)) = (cache, kept)
+            && let Err(error) = cache.keep(host, &kept)
+        {
+            self.warn(format!("the facts of {host} cannot be kept in {}: {error}", cache.folder.display()));
+        }
     }
 
     /// Keeps the facts that a module returned, as any module may.
@@ -193,6 +222,18 @@ impl Run {
             && !matches!(outcome.verdict, Verdict::Failed(_))
         {
             self.add_facts(host, facts);
+        }
+    }
+
+    /// Forgets the facts of a host, those that are kept for later runs included.
+    pub fn clear_facts(&self, host: &str) {
+        self.with_host(host, |state| {
+            state.facts = no_facts();
+            state.gathered.clear();
+            state.kept.clear();
+        });
+        if let Some(cache) = &self.settings.fact_cache {
+            cache.forget(host);
         }
     }
 

@@ -132,6 +132,12 @@ pub async fn run(turn: &Turn) -> Done {
         Ok(options) => options.into_iter().filter(|(name, _)| !OWN.contains(&name.as_str())).collect(),
         Err(error) => return Done::failed(error.message),
     };
+    if options.get("mode").and_then(serde_json::Value::as_str) == Some("preserve")
+        && let Some(meta) = &meta
+    {
+        let mode = std::os::unix::fs::MetadataExt::mode(meta) & 0o7777;
+        options.insert("mode".to_owned(), json!(format!("{mode:04o}")));
+    }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     options.insert("content".to_owned(), json!(rendered));
     options.insert("_name".to_owned(), json!(name));

@@ -11,7 +11,7 @@ use super::{
     secrets,
 };
 use crate::controller::{
-    settings::{DuplicateKeys, Gather, Settings},
+    settings::{DuplicateKeys, Gather, Settings, facts::FactCache},
     source::{Diagnostic, Diagnostics, Node},
     vault::Keyring,
 };
@@ -135,6 +135,7 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
             .boolean(get(&["ANSIBLE_ERROR_ON_MISSING_HANDLER"], "defaults", "error_on_missing_handler"), true),
         force_handlers: run.force_handlers
             || checked.boolean(get(&["ANSIBLE_FORCE_HANDLERS"], "defaults", "force_handlers"), false),
+        fact_cache: fact_cache(configuration, &mut checked),
         broken_conditionals: checked
             .boolean(get(&["ANSIBLE_ALLOW_BROKEN_CONDITIONALS"], "defaults", "allow_broken_conditionals"), false),
         flush_cache: run.flush_cache,
@@ -168,6 +169,23 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
         gather: checked.gather(get(&["ANSIBLE_GATHERING"], "defaults", "gathering")),
         ..Settings::default()
     }
+}
+
+/// Seconds for which kept facts count where nobody says.
+const FACTS_KEPT: u64 = 86_400;
+
+/// Where facts are kept between runs: in JSON files, or nowhere.
+fn fact_cache(configuration: &Configuration, checked: &mut Checked) -> Option<FactCache> {
+    let get = |variable: &str, key: &str| configuration.get(&[variable], "defaults", key);
+    let kind = get("ANSIBLE_CACHE_PLUGIN", "fact_caching").and_then(Setting::text)?;
+    if !matches!(kind.as_str(), "jsonfile" | "ansible.builtin.jsonfile") {
+        return None;
+    }
+    Some(FactCache {
+        folder: get("ANSIBLE_CACHE_PLUGIN_CONNECTION", "fact_caching_connection").and_then(Setting::path)?,
+        prefix: get("ANSIBLE_CACHE_PLUGIN_PREFIX", "fact_caching_prefix").and_then(Setting::text).unwrap_or_default(),
+        timeout: checked.number(get("ANSIBLE_CACHE_PLUGIN_TIMEOUT", "fact_caching_timeout")).unwrap_or(FACTS_KEPT),
+    })
 }
 
 /// Reads values and notes what is wrong with them.

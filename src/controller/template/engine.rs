@@ -387,5 +387,7 @@ mod engine_tests {
     fn percent_formats_text_and_divides_numbers() {
         let context = scope(&[]);
         assert_eq!(render_text("{{ -7 % 3 }}", &context).unwrap(), Value::from(2));
+        assert_eq!(render_text("(+1) {{ [-2, +2, 1 +2] }} '+", &context).unwrap(), Value::from("(+1) [-2, 2, 3] '+"));
+        assert!(render_text("{{ 1 + }}", &context).is_err());
     }
 }

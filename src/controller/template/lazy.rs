@@ -191,12 +191,22 @@ pub(super) fn explain(name: &str) -> TemplateError {
         (Some((variable, inner)), _) if variable == UNDEF => inner,
         (Some((variable, inner)), _) if inner.contains(&format!("'{variable}'")) => inner,
         (Some((variable, inner)), _) => format!("{inner} (used by '{variable}')"),
+        (None, _) if element(name).is_some() => {
+            let (parent, number) = element(name).unwrap_or_default();
+            format!("'{name}' is undefined: '{parent}' object has no element {number}")
+        }
         (None, Some((parent, attribute))) if is_path(name) => {
             format!("'{parent}' has no attribute '{attribute}', or is undefined itself")
         }
         _ => format!("'{name}' is undefined"),
     };
     TemplateError::new(Trouble::Undefined, message)
+}
+
+/// The list and the number of `list[number]`.
+fn element(name: &str) -> Option<(&str, &str)> {
+    let (parent, number) = name.strip_suffix(']')?.rsplit_once('[')?;
+    (is_path(parent) && number.parse::<usize>().is_ok()).then_some((parent, number))
 }
 
 fn is_path(name: &str) -> bool {

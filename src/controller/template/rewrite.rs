@@ -23,7 +23,12 @@ const LENIENT_TESTS: &[&str] = &["defined", "undefined"];
 /// # Errors
 /// When it does not parse.
 pub(super) fn expression(source: &str, plain_backslashes: bool) -> Result<String, minijinja::Error> {
-    let parsed = parse_expr(source)?;
+    let parsed = match parse_expr(source) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            return without_plus(source, true).map_or(Err(error), |text| expression(&text, plain_backslashes));
+        }
+    };
     let mut rewriter = Rewriter { source, plain_backslashes, embedded: true, edits: Vec::new() };
     rewriter.used(&parsed);
     Ok(rewriter.finish())
@@ -46,7 +51,12 @@ pub(super) fn template(
     syntax: &SyntaxConfig,
     plain_backslashes: bool,
 ) -> Result<Parsed, minijinja::Error> {
-    let parsed = parse(source, "<template>", syntax.clone())?;
+    let parsed = match parse(source, "<template>", syntax.clone()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            return without_plus(source, false).map_or(Err(error), |text| template(&text, syntax, plain_backslashes));
+        }
+    };
     let Stmt::Template(root) = &parsed else { return Ok(Parsed::Template(source.to_owned())) };
     let mut rewriter = Rewriter { source, plain_backslashes, embedded: false, edits: Vec::new() };
     if let [Stmt::EmitExpr(only)] = root.children.as_slice()
@@ -63,6 +73,33 @@ pub(super) fn template(
     }
     rewriter.statements(&root.children);
     Ok(Parsed::Template(rewriter.finish()))
+}
+
+/// The same without a plus that is a sign, which the engine does not know; `None` where there is none.
+/// Places stay what they are: a blank stands for it.
+fn without_plus(source: &str, mut inside: bool) -> Option<String> {
+    let mut bytes = source.as_bytes().to_vec();
+    let (mut quote, mut before, mut found) = (None, b'(', false);
+    for at in 0..bytes.len() {
+        let (byte, next) = (bytes[at], bytes.get(at + 1).copied().unwrap_or_default());
+        match (byte, next) {
+            _ if quote.is_some() => quote = quote.filter(|mark| *mark != byte || before == b'\\'),
+            (b'{', b'{' | b'%') if !inside => inside = true,
+            (b'}' | b'%', b'}') if inside => inside = false,
+            (b'"' | b'\'', _) if inside => quote = Some(byte),
+            (b'+', b'0'..=b'9' | b'.' | b'(' | b'_' | b'a'..=b'z' | b'A'..=b'Z')
+                if inside && b"([,=:*/%~<>".contains(&before) =>
+            {
+                bytes[at] = b' ';
+                found = true;
+            }
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            before = byte;
+        }
+    }
+    found.then(|| String::from_utf8(bytes).ok()).flatten()
 }
 
 /// Whether the delimiters are at the very ends of the text.

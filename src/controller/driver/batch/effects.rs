@@ -56,10 +56,7 @@ impl Through {
             }
             "flush_handlers" => self.flush(host),
             "clear_facts" => {
-                self.run.with_host(&self.batch.hosts[host], |state| {
-                    state.facts = crate::controller::state::no_facts();
-                    state.gathered.clear();
-                });
+                self.run.clear_facts(&self.batch.hosts[host]);
                 self.cursors[host].advance(Ending::Passed);
             }
             "clear_host_errors" => {
