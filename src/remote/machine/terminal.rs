@@ -178,9 +178,7 @@ impl<'d> Conversation<'d> {
             return Err(abandon(child));
         }
         match self.patience {
-            Some(patience) if since.elapsed() > patience => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, EXPIRED))
-            }
+            Some(patience) if since.elapsed() > patience => Err(io::Error::new(io::ErrorKind::TimedOut, EXPIRED)),
             _ => Ok(()),
         }
     }

@@ -158,6 +158,20 @@ fn without_dots(path: &str) -> String {
     format!("/{}{slash}", parts.join("/"))
 }
 
+/// An address with stars for the name and password in it.
+#[must_use]
+pub fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        None => url.to_owned(),
+        Some((login, host)) => {
+            let stars = if login.contains(':') { "****:****" } else { "****" };
+            format!("{scheme}://{stars}@{host}{}", &rest[end..])
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
