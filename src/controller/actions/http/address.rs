@@ -78,6 +78,9 @@ impl Address {
     /// # Errors
     /// When it does not lead to an `http` or `https` address.
     pub fn join(&self, location: &str) -> Result<Self, HttpError> {
+        // A path behind the same scheme without slashes is a path from here, as Python and browsers read it.
+        let own = if self.secure { "https:" } else { "http:" };
+        let location = location.strip_prefix(own).filter(|path| !path.starts_with("//")).unwrap_or(location);
         if location.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':')) {
             return Self::parse(location);
         }
@@ -208,6 +211,7 @@ mod tests {
             ("../..", "https://h:8443/"),
             ("./", "https://h:8443/a/b/"),
             ("?y", "https://h:8443/a/b/c?y"),
+            ("https:z", "https://h:8443/a/b/z"),
         ] {
             assert_eq!(from.join(location).unwrap().to_string(), to, "{location}");
         }

@@ -112,7 +112,7 @@ fn first_line(text: &str) -> Option<String> {
     text.strip_prefix("#!").and_then(|rest| rest.lines().next()).map(|line| line.trim().to_owned())
 }
 
-/// What every module is told of the run.
+/// What every module is told of the run: what all versions of Ansible's library for modules know, for each refuses what it does not.
 fn told(turn: &Turn, name: &str) -> Map {
     let settings = &turn.run.settings;
     let Json::Object(told) = json!({
@@ -125,15 +125,11 @@ fn told(turn: &Turn, name: &str) -> Map {
         "_ansible_module_name": name,
         "_ansible_syslog_facility": "LOG_USER",
         "_ansible_selinux_special_fs": ["fuse", "nfs", "vboxsf", "ramfs", "9p", "vfat"],
-        "_ansible_string_conversion_action": "warn",
         "_ansible_socket": null,
         "_ansible_shell_executable": "/bin/sh",
         "_ansible_keep_remote_files": false,
         "_ansible_tmpdir": null,
         "_ansible_remote_tmp": "~/.ansible/tmp",
-        "_ansible_ignore_unknown_opts": false,
-        "_ansible_target_log_info": null,
-        "_ansible_tracebacks_for": [],
     }) else {
         return Map::new();
     };
