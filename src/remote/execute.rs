@@ -13,7 +13,7 @@ use super::{
         terminal::EXPIRED,
     },
     modules,
-    options::expand_path,
+    options::{BAD_CLAUSE, expand_path},
 };
 use crate::protocol::{Call, Change, Content, Failure, Json, Map, Outcome, Run, Verdict};
 
@@ -186,7 +186,12 @@ fn finish(plan: Plan, verdict: Verdict, diff: bool) -> Outcome {
 
 fn stopped(stop: Stop) -> Outcome {
     match stop {
-        Stop::Failed(failure, result) => Outcome { result, ..Outcome::new(Verdict::Failed(failure)) },
+        Stop::Failed(failure, mut result) => {
+            if failure.message.starts_with(BAD_CLAUSE) {
+                result.insert("details".to_owned(), json!(failure.message));
+            }
+            Outcome { result, ..Outcome::new(Verdict::Failed(failure)) }
+        }
         Stop::Unknown(reason) => Outcome::new(Verdict::Unknown(reason)),
     }
 }

@@ -8,6 +8,7 @@ mod coerce;
 mod mode;
 
 pub use coerce::expand_path;
+pub(crate) use mode::BAD_CLAUSE;
 pub use mode::Mode;
 
 /// What one option is, for the parser, the static check and the manual.

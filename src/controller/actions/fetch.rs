@@ -51,6 +51,9 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
+    if turn.check {
+        return Outcome::left_out("check mode not (yet) supported for this module").into();
+    }
     let (Some(src), Some(dest)) = (turn.text("src"), turn.text("dest")) else {
         return Done::failed("src and dest are required");
     };
@@ -97,9 +100,6 @@ pub async fn run(turn: &Turn) -> Done {
         return outcome.into();
     }
     outcome.verdict = Verdict::Changed;
-    if turn.check {
-        return outcome.into();
-    }
     match bring(turn, &src, &path).await {
         Ok(()) => outcome.into(),
         Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),

@@ -12,7 +12,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 use super::http::{
-    Address, Answer, Client, HttpError, Request, WebOptions,
+    Address, Answer, Client, HttpError, Request, WebOptions, address,
     checksum::{self, Hashing, Wanted},
     client::Follow,
     on_host::{disposition, only_if_newer, place, stat},
@@ -25,12 +25,14 @@ use crate::{
         state::lock,
     },
     options,
-    protocol::{Failure, Json, Map, Outcome, Verdict},
+    protocol::{Blob, Failure, Json, Map, Outcome, Verdict},
     remote::{OptionSpec, Options, modules::attributes::FileAttributes},
 };
 
 /// The most that a list of checksums holds.
 const LIST_BYTES_MAX: u64 = 16 << 20;
+/// Seconds that a server has for each step of what another action fetches.
+const PATIENCE_SECONDS: u64 = 30;
 /// Bytes between two words of progress.
 const PROGRESS_BYTES: u64 = 1 << 20;
 
@@ -192,6 +194,36 @@ async fn act(turn: &Turn) -> Result<Outcome, Refused> {
     Ok(outcome)
 }
 
+/// Fetches a file for another action, to be sent on.
+///
+/// # Errors
+/// When no server answers, or not with a file.
+pub(super) async fn fetched(turn: &Turn, url: &str, validate: bool) -> Result<Blob, Failure> {
+    let options = Map::from_iter([
+        ("url".to_owned(), json!(url)),
+        ("dest".to_owned(), json!("")),
+        ("validate_certs".to_owned(), json!(validate)),
+        ("timeout".to_owned(), json!(PATIENCE_SECONDS)),
+    ]);
+    let get = GetUrl::parse(&options).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let trust = HostTrust { turn, validate, ca_path: None, client_cert: None, client_key: None };
+    let mut client = Client::new(turn, &trust, Duration::from_secs(PATIENCE_SECONDS));
+    get.web.apply(&mut client, turn)?;
+    client.follow = Follow::All;
+    let mut headers = get.web.headers()?;
+    get.web.known_login(turn, url, &mut headers).await?;
+    let shown = address::without_login(url);
+    let failed = |error: HttpError| Failure { message: format!("Failure downloading {shown}, {error}"), hint: error.hint() };
+    let address = Address::parse(url).map_err(failed)?;
+    let fetched = get.fetch(turn, &client, headers, &address).await.map_err(failed)?;
+    let status = fetched.answer.status;
+    if !status.is_success() {
+        let said = format!("HTTP Error {}: {}", status.as_u16(), fetched.answer.reason);
+        return Err(Failure::new(format!("Failure downloading {shown}, {said}")));
+    }
+    turn.run.blobs.add_file(fetched.file.path()).map_err(|error| Failure::new(error.to_string()))
+}
+
 /// What was fetched.
 struct Fetched {
     answer: Answer,
@@ -268,6 +300,10 @@ impl GetUrl {
         options.insert("remote_src".into(), json!(true));
         let mut outcome = turn.module("copy", options, &[]).await;
         outcome.result.insert("url".into(), json!(self.url));
+        if !matches!(outcome.verdict, Verdict::Failed(_)) {
+            let size = outcome.result.get("size").and_then(Json::as_u64).unwrap_or_default();
+            outcome.result.insert("msg".into(), json!(format!("OK ({size} bytes)")));
+        }
         Ok(outcome)
     }
 }

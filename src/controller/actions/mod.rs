@@ -62,7 +62,7 @@ catalog! {
     deb822_repository: "deb822_repository", single;
     debug: "debug";
     fail: "fail";
-    fetch: "fetch", unchecked;
+    fetch: "fetch";
     get_url: "get_url";
     group_by: "group_by";
     include_role: "include_role";
@@ -83,7 +83,7 @@ catalog! {
     set_stats: "set_stats";
     setup: "setup", single;
     template: "template", single;
-    unarchive: "unarchive", single;
+    unarchive: "unarchive";
     uri: "uri", unchecked;
     validate_argument_spec: "validate_argument_spec";
     wait_for_connection: "wait_for_connection", unchecked;

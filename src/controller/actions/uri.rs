@@ -237,7 +237,7 @@ async fn ask(uri: &Uri, client: &Client<'_>, headers: HeaderMap, body: Vec<u8>) 
         Err(error) => {
             // An answer that breaks off is Ansible's other way to fail.
             let message = match &error {
-                HttpError::Broken(reason) => format!("HTTP Error while fetching {}: {reason}", without_login(&uri.url)),
+                HttpError::Broken(reason) => format!("HTTP Error while fetching {}: {reason}", http::address::without_login(&uri.url)),
                 error => format!("Status code was -1 and not [{wanted}]: Request failed: {error}"),
             };
             let failure = Failure {
@@ -246,7 +246,7 @@ async fn ask(uri: &Uri, client: &Client<'_>, headers: HeaderMap, body: Vec<u8>) 
             };
             let mut result = Map::from_iter([
                 ("status".to_owned(), json!(-1)),
-                ("url".to_owned(), json!(without_login(&uri.url))),
+                ("url".to_owned(), json!(http::address::without_login(&uri.url))),
                 ("redirected".to_owned(), json!(false)),
                 ("elapsed".to_owned(), json!(elapsed)),
                 ("msg".to_owned(), json!(failure.message)),
@@ -302,19 +302,6 @@ fn censor(value: Json, secret: &str) -> Json {
     }
 }
 
-/// An address with stars for the name and password in it.
-fn without_login(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rsplit_once('@') {
-        None => url.to_owned(),
-        Some((login, host)) => {
-            let stars = if login.contains(':') { "****:****" } else { "****" };
-            format!("{scheme}://{stars}@{host}{}", &rest[end..])
-        }
-    }
-}
-
 /// The answer under Ansible's names.
 fn described(uri: &Uri, answer: &Answer, content: &[u8]) -> Map {
     let mut result = Map::new();
@@ -336,7 +323,7 @@ fn described(uri: &Uri, answer: &Answer, content: &[u8]) -> Map {
     result.insert("cookies".into(), json!(cookies));
     result.insert("cookies_string".into(), json!(pairs.join("; ")));
     let redirected = Address::parse(&uri.url).is_ok_and(|asked| asked != answer.address);
-    result.insert("url".into(), json!(if redirected { answer.address.to_string() } else { without_login(&uri.url) }));
+    result.insert("url".into(), json!(if redirected { answer.address.to_string() } else { http::address::without_login(&uri.url) }));
     result.insert("redirected".into(), json!(redirected));
     result.insert("status".into(), json!(answer.status.as_u16()));
     let message =

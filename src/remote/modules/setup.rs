@@ -28,6 +28,8 @@ options! {
         gather_subset: Vec<String> = vec!["all".to_owned()],
         /// Seconds that one question may take.
         gather_timeout: i64 = 10,
+        /// Taken for `gather_facts`: several modules that tell facts are asked one after the other, which is quick.
+        parallel: Option<bool>,
         /// Names to return, with wildcards; all when empty. `ansible_` may be left out.
         filter: Vec<String>,
         /// The directory of the host's own `*.fact` files.

@@ -36,7 +36,7 @@ options! {
     /// ## Returns
     /// `dest`, `src`, `handler`, `mode`, `owner`, `group`, `uid`, `gid`, `size`, `state`; `files` with `list_files`.
     pub struct Unarchive {
-        /// The archive: on the controller, or on the host with `remote_src`.
+        /// The archive: on the controller, or on the host with `remote_src`; then also the address it is fetched from, as the host sees it.
         src: String,
         /// The directory to unpack into.
         dest: PathBuf,
@@ -56,7 +56,7 @@ options! {
         include: Vec<String>,
         /// More options for `tar` or `unzip`.
         extra_opts: Vec<String>,
-        /// Only means something for downloads, which this module leaves to `get_url`.
+        /// Whether the server of a `src` that is an address has to prove who it is.
         validate_certs: bool = true,
         /// Whether the controller decrypts a vaulted archive before it is sent.
         decrypt: bool = true,
@@ -67,6 +67,9 @@ options! {
         ..attributes: FileAttributes
     }
 }
+
+/// The return value by which the host asks the controller for the archive at an address; never seen by users.
+pub const WANTS_ARCHIVE: &str = "_wants_archive";
 
 /// What the two kinds of archive are asked for.
 trait Format {
@@ -135,7 +138,7 @@ impl Module for Unarchive {
 
 impl Unarchive {
     fn format(&self) -> Box<dyn Format + '_> {
-        let name = self.src.to_lowercase();
+        let name = self.src.split(['?', '#']).next().unwrap_or_default().to_lowercase();
         if [".zip", ".jar", ".war", ".whl"].iter().any(|end| name.ends_with(end)) {
             Box::new(zip::Zip(self))
         } else {
@@ -146,8 +149,8 @@ impl Unarchive {
     /// An archive on the host.
     fn unpack(&self, plan: &mut Plan, probe: &Probe<'_>, format: &dyn Format) -> Found<()> {
         if self.src.contains("://") {
-            return Err(Stop::failed(format!("unarchive does not download {}", self.src))
-                .hint("fetch it with get_url first, then unpack the file with remote_src: true"));
+            plan.set(WANTS_ARCHIVE, self.src.as_str());
+            return Ok(());
         }
         let archive = Path::new(&self.src);
         match probe.stat_followed(archive)? {

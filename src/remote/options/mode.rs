@@ -4,6 +4,9 @@ use crate::protocol::Json;
 
 use super::{Kind, OptionType};
 
+/// What is said of a clause that is none, before the clause.
+pub(crate) const BAD_CLAUSE: &str = "bad symbolic permission for mode: ";
+
 /// What permissions a file should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -32,7 +35,7 @@ impl Mode {
 }
 
 fn apply(clause: &str, mut bits: u32, directory: bool, umask: u32) -> Result<u32, String> {
-    let bad = || format!("bad symbolic permission: {clause}");
+    let bad = || format!("{BAD_CLAUSE}{clause}");
     let operator = clause.find(['+', '-', '=']).ok_or_else(bad)?;
     let (classes, mut actions) = clause.split_at(operator);
     if !classes.chars().all(|class| "ugoa".contains(class)) {

@@ -78,6 +78,9 @@ impl Address {
     /// # Errors
     /// When it does not lead to an `http` or `https` address.
     pub fn join(&self, location: &str) -> Result<Self, HttpError> {
+        // A path behind the same scheme without slashes is a path from here, as Python and browsers read it.
+        let own = if self.secure { "https:" } else { "http:" };
+        let location = location.strip_prefix(own).filter(|path| !path.starts_with("//")).unwrap_or(location);
         if location.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':')) {
             return Self::parse(location);
         }
@@ -158,6 +161,20 @@ fn without_dots(path: &str) -> String {
     format!("/{}{slash}", parts.join("/"))
 }
 
+/// An address with stars for the name and password in it.
+#[must_use]
+pub fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        None => url.to_owned(),
+        Some((login, host)) => {
+            let stars = if login.contains(':') { "****:****" } else { "****" };
+            format!("{scheme}://{stars}@{host}{}", &rest[end..])
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +211,7 @@ mod tests {
             ("../..", "https://h:8443/"),
             ("./", "https://h:8443/a/b/"),
             ("?y", "https://h:8443/a/b/c?y"),
+            ("https:z", "https://h:8443/a/b/z"),
         ] {
             assert_eq!(from.join(location).unwrap().to_string(), to, "{location}");
         }

@@ -151,10 +151,18 @@ fn described(field: &str, about: &Map, read: &impl Fn(&str) -> Result<Vec<u8>, S
         (None, Some(file)) => read(file)?,
         (None, None) => return Err(format!("field {field}: at least one of filename or content must be provided")),
     };
+    // What is read from a file goes as base64 unless it is said otherwise, and lines of text end as the format has it.
+    let from_file = word("content").is_none();
     let base64 = match word("multipart_encoding").as_deref() {
-        None | Some("7or8bit") => false,
+        None => from_file,
+        Some("7or8bit") => false,
         Some("base64") => true,
         Some(other) => return Err(format!("field {field}: multipart_encoding {other} is neither base64 nor 7or8bit")),
+    };
+    let content = match String::from_utf8(content) {
+        Ok(text) if from_file && !base64 => text.replace("\r\n", "\n").replace('\n', "\r\n").into_bytes(),
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
     };
     let name = file.as_deref().and_then(|file| file.rsplit('/').next()).map(str::to_owned);
     let fallback = if name.is_some() { "application/octet-stream" } else { "text/plain" };

@@ -112,7 +112,7 @@ fn first_line(text: &str) -> Option<String> {
     text.strip_prefix("#!").and_then(|rest| rest.lines().next()).map(|line| line.trim().to_owned())
 }
 
-/// What every module is told of the run.
+/// What every module is told of the run: what all versions of Ansible's library for modules know, for each refuses what it does not.
 fn told(turn: &Turn, name: &str) -> Map {
     let settings = &turn.run.settings;
     let Json::Object(told) = json!({
@@ -130,9 +130,6 @@ fn told(turn: &Turn, name: &str) -> Map {
         "_ansible_keep_remote_files": false,
         "_ansible_tmpdir": null,
         "_ansible_remote_tmp": "~/.ansible/tmp",
-        "_ansible_ignore_unknown_opts": false,
-        "_ansible_target_log_info": null,
-        "_ansible_tracebacks_for": [],
     }) else {
         return Map::new();
     };
