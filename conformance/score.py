@@ -121,6 +121,20 @@ def table(work, names):
         print(f"{group:16} {passed}/{count} targets  {exact}/{total} calls ({percent(exact, total)})  {reached}/{results} results ({percent(reached, results)})")
 
 
+def pythons(work, names):
+    """Who started Python below deployer, as `inside/python` has written it down."""
+    seen = {}
+    for name in names:
+        files = [work / "results" / mode / name / "python" for mode in ("shown", "plain")]
+        calls = [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
+        if calls:
+            seen[name] = sorted({next((word for word in call.split() if "/" in word), " ".join(call.split()[:3])).rsplit("/", 1)[-1] for call in calls})
+    out = ["## Python", "", f"In {len(names) - len(seen)} of {len(names)} targets nothing below `deployer` started Python. In the others a task of the suite did, by itself:", ""]
+    out += ["| target | what it ran |", "| --- | --- |"]
+    out += [f"| {name} | {', '.join(f'`{word}`' for word in words[:8])} |" for name, words in sorted(seen.items())]
+    return out
+
+
 def page(work):
     names = sorted(path.name for path in (work / "golden").iterdir() if path.is_dir())
     targets = [Target(work, name) for name in names]
@@ -133,6 +147,7 @@ def page(work):
     out += ["", "## Targets", "", "| group | target | passes | calls exact | results reached | remark |", "| --- | --- | --- | --- | --- | --- |"]
     for target in sorted(targets, key=lambda target: (known.get(target.name, "other"), target.name)):
         out.append(f"| {known.get(target.name, 'other')} | {target.name} | {'yes' if target.passed else 'no'} | {target.exact} of {target.calls} | {target.reached} of {target.total} | {reasons.get(target.name, '')} |")
+    out += ["", *pythons(work, names)]
     listing = subprocess.run([str(work / "deployer"), "doc", "--support"], capture_output=True, text=True)
     if listing.returncode == 0:
         out += ["", listing.stdout.strip()]

@@ -31,6 +31,14 @@ pub fn keyring(options: &VaultOptions, context: &Context) -> Result<Keyring, Pro
     if options.ask_vault_pass || flag(context, "ANSIBLE_ASK_VAULT_PASS", "defaults", "ask_vault_pass")? {
         ids.push(VaultId { label: "default".to_owned(), source: PasswordSource::Prompt });
     }
+    given(ids, context)
+}
+
+/// Passwords from where some labels say; those typed by the user are asked for here.
+///
+/// # Errors
+/// When a file cannot be read or nobody can be asked.
+pub fn given(ids: Vec<VaultId>, context: &Context) -> Result<Keyring, Problem> {
     let mut keyring = Keyring::default();
     for id in ids {
         match id.source {

@@ -235,6 +235,23 @@ fn vaults_go_there_and_back() {
 }
 
 #[test]
+fn vaults_get_another_password_all_or_none() {
+    let desk = Desk::new();
+    let (file, other) = (desk.file("a.yaml", "token: x\n"), desk.file("b.yaml", "plain\n"));
+    let (old, new) = (desk.file("old", "p\n"), desk.file("new", "q\n"));
+    let vault = |action: &str, words: &str| desk.deployer(&["vault".to_owned(), action.to_owned()], words);
+    assert_eq!(vault("encrypt", &format!("{file} --vault-password-file {old}")).0, Exit::Ok);
+    let sealed = std::fs::read_to_string(&file).unwrap();
+    let with = format!("--vault-password-file {old} --new-vault-id prod@{new}");
+    assert_eq!(vault("rekey", &format!("{file} {other} {with}")).0, Exit::Error);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), sealed);
+    assert_eq!(vault("rekey", &format!("{file} {with}")).0, Exit::Ok);
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n"));
+    assert_eq!(vault("view", &format!("{file} --vault-password-file {old}")).0, Exit::Error);
+    assert_eq!(vault("view", &format!("{file} --vault-password-file {new}")).1, "token: x\n");
+}
+
+#[test]
 fn vaults_are_edited_and_nothing_plain_stays_behind() {
     let mut desk = Desk::new();
     let (editor, password) =

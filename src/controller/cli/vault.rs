@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, Subcommand};
 
 use super::{Context, Exit, Problem, editor, options::VaultOptions, secrets};
-use crate::controller::vault::{self, Keyring, Secret};
+use crate::controller::vault::{self, Keyring, Secret, VaultId};
 
 /// Examples, below the flags.
 pub(super) const EXAMPLES: &str = "\
@@ -40,6 +40,8 @@ enum Action {
     Create(OneFile),
     /// Change a vault with $EDITOR
     Edit(OneFile),
+    /// Encrypt files with another password
+    Rekey(Rekey),
     /// Encrypt one value, to be pasted into a file of variables
     EncryptString(Text),
 }
@@ -51,6 +53,18 @@ struct Files {
     files: Vec<PathBuf>,
     #[command(flatten)]
     keys: Keys,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Rekey {
+    #[command(flatten)]
+    files: Files,
+    /// The new password: `label@file`, `label@prompt`, or `file`; asked for where none is given
+    #[arg(long, value_name = "LABEL@SOURCE")]
+    new_vault_id: Option<String>,
+    /// File with the new password, or a program that prints it
+    #[arg(long, value_name = "FILE", alias = "new-vault-pass-file", conflicts_with = "new_vault_id")]
+    new_vault_password_file: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -89,6 +103,7 @@ impl Vault {
             Action::Decrypt(files) => files.decrypt(context),
             Action::Create(file) => file.create(context),
             Action::Edit(file) => file.edit(context),
+            Action::Rekey(rekey) => rekey.execute(context),
             Action::EncryptString(text) => text.encrypt(context),
         };
         match done {
@@ -133,6 +148,42 @@ impl Files {
         }
         Ok(())
     }
+}
+
+impl Rekey {
+    fn execute(&self, context: &Context) -> Result<(), Problem> {
+        let old = self.files.keys.to_read(context)?;
+        // All or none: a file that cannot be opened is found before the first one is written anew.
+        let files = &self.files.files;
+        let plain = files.iter().map(|file| open(file, &read(file)?, &old)).collect::<Result<Vec<_>, _>>()?;
+        let given = self.new_vault_password_file.as_ref().map(|file| file.display().to_string());
+        let id = self.new_vault_id.clone().or(given).map(|text| VaultId::parse(&text));
+        let label = id.as_ref().map(|id| id.label.clone());
+        let new = match id {
+            Some(id) => secrets::given(vec![id], context)?,
+            None => new_password("default", context)?,
+        };
+        let label = self.files.keys.encrypt_vault_id.clone().or(label).unwrap_or_else(|| "default".to_owned());
+        let password = new.password(None).ok_or_else(|| Problem::World("no new password was given".to_owned()))?;
+        for (file, content) in files.iter().zip(&plain) {
+            replace(file, vault::encrypt(content.expose(), password, shown(&label)).as_bytes(), None)?;
+        }
+        Ok(())
+    }
+}
+
+/// Asks twice for a password that nobody knows yet.
+fn new_password(label: &str, context: &Context) -> Result<Keyring, Problem> {
+    let password = context.ask("New vault password: ")?;
+    if password.expose().is_empty() {
+        return Err(Problem::World("the vault password is empty".to_owned()));
+    }
+    if context.ask("The same again: ")?.expose() != password.expose() {
+        return Err(Problem::World("the two passwords differ".to_owned()));
+    }
+    let mut keys = Keyring::default();
+    keys.add(label, secrets::bytes(&password));
+    Ok(keys)
 }
 
 impl OneFile {
@@ -202,16 +253,9 @@ impl Keys {
 
     /// Passwords to write vaults with; a new one is asked for twice.
     fn to_write(&self, context: &Context) -> Result<Keyring, Problem> {
-        let mut keys = secrets::keyring(&self.options, context)?;
+        let keys = secrets::keyring(&self.options, context)?;
         if keys.is_empty() {
-            let password = context.ask("New vault password: ")?;
-            if password.expose().is_empty() {
-                return Err(Problem::World("the vault password is empty".to_owned()));
-            }
-            if context.ask("The same again: ")?.expose() != password.expose() {
-                return Err(Problem::World("the two passwords differ".to_owned()));
-            }
-            keys.add(self.encrypt_vault_id.as_deref().unwrap_or("default"), secrets::bytes(&password));
+            return new_password(self.encrypt_vault_id.as_deref().unwrap_or("default"), context);
         }
         Ok(keys)
     }
