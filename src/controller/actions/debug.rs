@@ -89,7 +89,7 @@ pub async fn run(turn: &Turn) -> Done {
         }
         None if brought.is_some() => {
             let name = brought.map(ToString::to_string).unwrap_or_default();
-            match template::evaluate(&name, &turn.context).map_err(Into::into).and_then(|value| template::to_json(&value)) {
+            match template::evaluate(&name, &turn.context).and_then(|value| template::to_json(&value)) {
                 Ok(shown) => drop(outcome.result.insert(name, shown)),
                 Err(error) => return Done::failed(error.message),
             }

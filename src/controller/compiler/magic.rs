@@ -65,9 +65,8 @@ pub(super) fn of_run(run: &Arc<Run>) -> Layer {
     if let Some(limit) = &settings.limit {
         set(&mut layer, "ansible_limit", limit.as_str());
     }
-    let sources = settings.inventory.iter().map(|source| match source.contains(',') && !Path::new(source).exists() {
-        true => source.clone(),
-        false => absolute(Path::new(source)),
+    let sources = settings.inventory.iter().map(|source| {
+        if source.contains(',') && !Path::new(source).exists() { source.clone() } else { absolute(Path::new(source)) }
     });
     set(&mut layer, "ansible_inventory_sources", sources.collect::<Vec<_>>());
     let folder = run.folder.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
