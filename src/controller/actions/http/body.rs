@@ -205,7 +205,7 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         assert_eq!(text.matches(boundary).count(), 4);
         assert!(text.contains("name=\"note\"\r\n\r\nhi\r\n"));
-        assert!(text.contains("filename=\"x.bin\"\r\nContent-Type: image/png\r\n\r\n</tmp/x.bin>\r\n"));
+        assert!(text.contains("filename=\"x.bin\"\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nPC90bXAveC5iaW4+\r\n"));
         assert!(text.contains("Content-Transfer-Encoding: base64\r\n\r\neg==\r\n"));
         assert!(text.ends_with(&format!("--{boundary}--\r\n")));
     }
