@@ -12,6 +12,7 @@ pub(crate) mod limit;
 pub mod loops;
 pub mod module;
 mod notify;
+pub mod peers;
 pub mod plain;
 pub mod reach;
 pub mod result;

@@ -375,7 +375,7 @@ impl Step {
         }
     }
 
-    async fn turn(&self, scope: &Scope, context: &Value, lane: &Arc<Lane>) -> Result<Turn, Stopped> {
+    pub(super) async fn turn(&self, scope: &Scope, context: &Value, lane: &Arc<Lane>) -> Result<Turn, Stopped> {
         let delegate = Delegate::of(&self.task, context)?;
         let seen = delegate.as_ref().map(|other| other.scope(&self.run, &self.host, scope));
         let seen_context = seen.as_ref().map(template::context);

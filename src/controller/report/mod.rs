@@ -2,6 +2,7 @@
 
 pub mod json;
 mod paint;
+pub mod releases;
 mod screen;
 pub mod terminal;
 pub mod trace;
