@@ -23,7 +23,7 @@ const SET_UP: &str = r#"
   roles: [docker]
   tasks:
     - name: Packages
-      apt: {name: [haproxy, busybox-static], update_cache: true, cache_valid_time: 86400, install_recommends: false, policy_rc_d: 101}
+      apt: {name: [haproxy, busybox-static, socat], update_cache: true, cache_valid_time: 86400, install_recommends: false, policy_rc_d: 101}
     - name: Folders
       file: {path: "/var/tmp/e2e-rollout/{{ item }}", state: directory, mode: "0755"}
       loop: [bin, www/cgi-bin, tmp]
@@ -35,7 +35,7 @@ const SET_UP: &str = r#"
         mode: "0755"
         content: |
           #!/bin/busybox sh
-          busybox sleep {{ item.seconds }}
+          busybox sleep ${QUERY_STRING:-{{ item.seconds }}}
           echo "Content-Type: application/json"
           echo
           echo "{\"state\": \"$STATE\", \"version\": \"$VERSION\"}"
@@ -100,8 +100,8 @@ const UPDATE: &str = r#"
         stop_timeout: 1
         health: {path: /cgi-bin/health, json: {/state: ok, /version: "{{ version }}"}, interval: 0.1, timeout: 8}
         verify: {seconds: 1}
-        drain: {timeout: 31}
-        proxy: {backend: shop, hosts: [lab1]}
+        drain: {timeout: "{{ patience | default(30) | int + 1 }}"}
+        proxy: {backend: shop, hosts: [lab1], server_timeout: "{{ patience | default(30) }}"}
 "#;
 
 /// Takes all of it back.
@@ -129,7 +129,7 @@ impl Stream {
             thread::spawn(move || {
                 let mut answers = Vec::new();
                 while !stop.load(Ordering::Relaxed) && answers.len() < REQUESTS_MAX {
-                    answers.push(version_at(&address));
+                    answers.push(version_at(&address, ""));
                 }
                 answers
             })
@@ -156,14 +156,16 @@ impl Stream {
     }
 }
 
-/// The version that answers one request.
-fn version_at(address: &str) -> Result<String, String> {
+/// The version that answers one request; `?4` makes the answer take four seconds.
+fn version_at(address: &str, query: &str) -> Result<String, String> {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(40)))?;
         // No method that anybody on the way would repeat.
-        let head = "POST /cgi-bin/price HTTP/1.1\r\nHost: shop\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-        stream.write_all(head.as_bytes())?;
+        write!(
+            stream,
+            "POST /cgi-bin/price{query} HTTP/1.1\r\nHost: shop\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+        )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
@@ -210,7 +212,7 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     assert_eq!(update(&["version=v1"]).well().tally("changed"), 0);
     let v1 = ["e2e-shop-blue-v1-1", "e2e-shop-blue-v1-1"];
     assert_eq!(running(&lab), v1);
-    assert_eq!(version_at(&address).as_deref(), Ok("v1"));
+    assert_eq!(version_at(&address, "").as_deref(), Ok("v1"));
 
     // A check says what would happen and does nothing.
     let check = service.play("update", &["--check", "--diff", "-e", "version=v2"]);
@@ -261,14 +263,43 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     assert_eq!(running(&lab), v1);
     cli(&["rollback", "v9", "--service", "e2e-shop"]).shows(2, &["there is no release v9 any more"]);
 
+    // What a run that was cut off has left is put right.
+    let order = |order: &str| lab.on("lab1", &format!("echo '{order}' | socat - UNIX-CONNECT:/run/haproxy/admin.sock"));
+    lab.on("lab1", "docker start e2e-shop-green-v2-1");
+    order("set server shop/lab1-blue-1 state drain");
+    let stream = Stream::start(&address);
+    let mended = update(&["version=v1"]).well();
+    assert_eq!(stream.end("mending").keys().collect::<Vec<_>>(), ["v1"]);
+    assert_eq!(mended.result("Update")["hosts"]["lab1"]["done"], "mended");
+    assert_eq!(running(&lab), v1);
+    assert!(order("show servers state shop").contains("lab1-blue-1 "));
+    assert_eq!(update(&["version=v1"]).well().tally("changed"), 0);
+
+    // Answers that take longer than anybody waits for are not cut; their containers are left to them.
+    let slow: Vec<_> = (0..2)
+        .map(|_| {
+            let address = address.clone();
+            thread::spawn(move || version_at(&address, "?16"))
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(500));
+    let patient = update(&["version=v2", "patience=1"]).well();
+    assert!(patient.warnings().iter().any(|said| said.contains("are still under way")), "{:?}", patient.warnings());
+    assert!(running(&lab)[0].contains("blue-v1") && running(&lab)[0].contains("green-v2"), "{:?}", running(&lab));
+    for answer in slow {
+        assert_eq!(answer.join().unwrap().as_deref(), Ok("v1"));
+    }
+    assert_eq!(update(&["version=v2"]).well().tally("changed"), 1);
+    assert_eq!(running(&lab), v2);
+
     // Somebody else is at work.
     lab.on(
         "lab2",
         "systemd-run --quiet --collect --unit=e2e-lock flock /var/lib/deployer/rollouts/e2e-shop/lock sleep 60; sleep 1",
     );
-    update(&["version=v2"]).shows(2, &["lab2: the lock"]);
+    update(&["version=v1"]).shows(2, &["lab2: the lock"]);
     lab.on("lab2", "systemctl stop e2e-lock");
-    assert_eq!(running(&lab), v1);
+    assert_eq!(running(&lab), v2);
 
     println!("{:.0} s after the set-up", begun.elapsed().as_secs_f64());
     undo();

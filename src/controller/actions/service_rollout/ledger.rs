@@ -96,18 +96,23 @@ impl Ledger {
         }
     }
 
-    /// Lets go of the oldest releases beyond `keep` that do not serve; gives those that went.
+    /// Lets go of the oldest releases that do not serve: of those that have worked `keep` stay, of those that failed the last one, to
+    /// be looked at. Gives those that went.
     pub fn prune(&mut self, keep: usize) -> Vec<Release> {
-        let mut spare = self.releases.len().saturating_sub(usize::from(self.serving().is_some())).saturating_sub(keep);
+        let (mut worked, mut failed) = (keep, 1);
         let (mut kept, mut gone) = (Vec::new(), Vec::new());
-        for release in std::mem::take(&mut self.releases) {
-            if spare > 0 && self.active.as_ref() != Some(&release.release) {
-                spare -= 1;
-                gone.push(release);
-            } else {
+        for release in std::mem::take(&mut self.releases).into_iter().rev() {
+            let room = if release.failed { &mut failed } else { &mut worked };
+            if self.active.as_ref() == Some(&release.release) {
                 kept.push(release);
+            } else if *room > 0 {
+                *room -= 1;
+                kept.push(release);
+            } else {
+                gone.push(release);
             }
         }
+        kept.reverse();
         self.releases = kept;
         gone
     }
@@ -231,5 +236,12 @@ mod tests {
         assert_eq!(names(&ledger.prune(1)), ["b"]);
         assert_eq!(names(&ledger.releases), ["a", "c"]);
         assert_eq!(names(&ledger.prune(1)), [""; 0]);
+    }
+
+    #[test]
+    fn releases_that_failed_drive_out_none_that_worked() {
+        let mut ledger = three().failed(release("d")).failed(release("e"));
+        assert_eq!(names(&ledger.prune(2)), ["d"]);
+        assert_eq!(names(&ledger.releases), ["a", "b", "c", "e"]);
     }
 }

@@ -301,3 +301,44 @@ pub(super) fn defaults<T: Options>() -> T {
     // Sets that have a default for every option can be read from nothing.
     T::parse(&Map::new()).unwrap_or_else(|problems| unreachable!("{}", problems.join("; ")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_earlier_release_comes_back_into_the_surroundings_of_today() {
+        let then = map(json!({
+            "name": "s", "image": "i:1", "env": {"A": 1}, "state": "present",
+            "slots": {"a": 1, "b": 2}, "batch": "2", "proxy": {"backend": "old"},
+        }));
+        let now = map(json!({"name": "s", "image": "i:2", "slots": {"a": 11, "b": 12}, "proxy": {"backend": "new"}}));
+        let now = Release { options: now, ..Release::default() };
+        let expected = json!({
+            "name": "s", "image": "i:1", "env": {"A": 1}, "state": "present",
+            "slots": {"a": 11, "b": 12}, "proxy": {"backend": "new"},
+        });
+        assert_eq!(as_before(&then, Some(&now)), map(expected));
+        assert_eq!(as_before(&then, None), then);
+    }
+
+    #[test]
+    fn only_what_makes_a_container_makes_another_release() {
+        let of = |given: Json| {
+            let given = map(given);
+            fingerprint(&ServiceRollout::parse(&given).unwrap(), &given)
+        };
+        let base = json!({"name": "s", "image": "i", "slots": {"a": 1, "b": 2}});
+        let with = |name: &str, value: Json| {
+            let mut given = base.clone();
+            given[name] = value;
+            of(given)
+        };
+        for (name, value) in [("keep", json!(9)), ("batch", json!("50%")), ("health", json!({"path": "/x"}))] {
+            assert_eq!(of(base.clone()), with(name, value), "{name}");
+        }
+        for (name, value) in [("env", json!({"A": 1})), ("cap_add", json!(["X"])), ("replicas", json!(2)), ("bind", json!("::"))] {
+            assert_ne!(of(base.clone()), with(name, value), "{name}");
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::{
         source::Node,
     },
     protocol::{Diff, Failure, Json, Map, Outcome, Verdict},
-    remote::{OptionSpec, Options},
+    remote::{Choice, OptionSpec, Options},
 };
 use front::{Front, servers_of};
 use member::Member;
@@ -37,8 +37,8 @@ pub fn spec() -> Vec<OptionSpec> {
 }
 
 /// A rollout on its way.
-struct Rollout {
-    turn: std::sync::Arc<Turn>,
+struct Rollout<'t> {
+    turn: &'t Turn,
     front: Front,
     /// Whether the proxies are only foreseen.
     foreseen_front: bool,
@@ -79,8 +79,14 @@ pub async fn run(turn: &Turn) -> Done {
 
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     refuse(turn)?;
+    let goes_back = turn.text("state").as_deref() == Some(Goal::Previous.word());
     let mut members = members(turn).await?;
     let Some(first) = members.first() else {
+        if goes_back {
+            let service = turn.text("name").unwrap_or_default();
+            return Err(Failure::new(format!("no host here has had releases of {service}"))
+                .hint("`deployer releases` lists what there is"));
+        }
         let mut outcome = Outcome::new(Verdict::Unchanged);
         outcome.result.insert("hosts".into(), json!({}));
         return Ok(outcome);
@@ -96,13 +102,11 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     for name in &names {
         sites.push(proxies::open(turn.toward(name)?, &proxies));
     }
-    let coordinator = std::sync::Arc::new(turn.toward(&turn.host)?);
     let mut rollout = Rollout {
-        turn: coordinator,
+        turn,
         front: Front { proxies: sites },
         foreseen_front: false,
-        goes_back: ServiceRollout::parse(&turn.json_options().map_err(|error| Failure::new(error.message))?)
-            .is_ok_and(|options| options.state == Goal::Previous),
+        goes_back,
         leases,
     };
     all(join_all(members.iter_mut().map(async |member| {
@@ -224,7 +228,7 @@ fn name_release(members: &mut [Member]) -> Result<(), Failure> {
     }
 }
 
-impl Rollout {
+impl Rollout<'_> {
     /// Works out what each host has to do.
     async fn decide(&mut self, members: &mut [Member]) -> Result<(), Failure> {
         // Where nothing serves yet, a check may come before the proxies do.
@@ -315,8 +319,9 @@ impl Rollout {
         Err(Failure::new("a lock was lost: the connection to a host broke off, or it was silent for too long"))
     }
 
-    fn tell(&self, member: &Member, what: impl AsRef<str>) {
-        self.turn.progress(format!("{}: {}", member.host, what.as_ref()), None);
+    /// Says what is done on a host.
+    fn tell(member: &Member, what: impl AsRef<str>) {
+        member.turn.progress(what.as_ref(), None);
     }
 }
 

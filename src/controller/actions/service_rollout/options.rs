@@ -239,3 +239,46 @@ pub fn port_of(value: &Json) -> Option<u16> {
     }
     .filter(|port| *port > 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::remote::Options;
+
+    fn problems(more: Json) -> String {
+        let mut given = json!({
+            "name": "s", "image": "i", "slots": {"blue": 3001, "green": "3101"}, "proxy": {"backend": "b"},
+        });
+        for (name, value) in more.as_object().unwrap() {
+            given[name] = value.clone();
+        }
+        match ServiceRollout::parse(given.as_object().unwrap()) {
+            Ok(options) => options.problems().join("; "),
+            Err(problems) => problems.join("; "),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_said_before_any_host_is_asked() {
+        assert_eq!(problems(json!({})), "");
+        for (more, says) in [
+            (json!({"published_ports": ["80:80"]}), "`slots` and `container_port` say which ports"),
+            (json!({"network_mode": "host"}), "two releases run side by side"),
+            (json!({"restart_policy": "always"}), "use unless-stopped"),
+            (json!({"slots": {"blue": 3001}}), "slots must name two slots"),
+            (json!({"slots": {"blue": 3001, "green": "x"}}), "slots must name two slots"),
+            (json!({"replicas": 0}), "replicas must be at least 1"),
+            (json!({"proxy": null}), "missing required arguments: proxy"),
+            (json!({"image": null}), "missing required arguments: image"),
+            // A response that the proxy still waits for would be called late.
+            (json!({"drain": {"timeout": 30}}), "must be longer than the proxies wait for an answer (30 s)"),
+            (json!({"proxy": {"backend": "b", "server_timeout": 90}}), "drain.timeout (60 s) must be longer"),
+            (json!({"health": {"pth": "/"}}), "pth"),
+        ] {
+            let said = problems(more.clone());
+            assert!(said.contains(says), "{more}: {said}");
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub(super) async fn image(member: &mut Member) -> Result<(), Failure> {
     member.look_for_image().await
 }
 
-impl Rollout {
+impl Rollout<'_> {
     /// Makes sure that nothing stands in the way of a host's switch.
     ///
     /// # Errors

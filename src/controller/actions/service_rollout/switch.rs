@@ -22,21 +22,27 @@ enum Drained {
     Left(u64),
 }
 
-impl Rollout {
+impl Rollout<'_> {
     /// Brings a host to the wanted release.
     ///
     /// # Errors
     /// What went wrong; [`Self::back`] then takes the host back from wherever it has come to.
     pub(super) async fn switch(&self, member: &Member) -> Result<(), Failure> {
         let Some(Step::Switch { from, slot, left }) = &member.step else { return Ok(()) };
+        if let Some(from) = from.as_ref().filter(|_| !left.is_empty())
+            && let Err(failure) = self.restore(member, from).await
+        {
+            // What serves may be the very reason for another release.
+            self.turn.run.warn(format!("{}: release {} is not well: {failure}", member.host, from.release));
+        }
         self.clear(member, left).await?;
         let new = servers(&member.host, slot, member.want.replicas);
         self.still_locked()?;
         self.front.begin_checks(&new).await?;
-        self.tell(member, format!("starts {} in {slot}", member.want.release));
+        Self::tell(member, format!("starts {} in {slot}", member.want.release));
         let set = member.start(slot).await?;
         self.await_ready(member, slot).await?;
-        self.tell(member, "waits for the proxies' own checks");
+        Self::tell(member, "waits for the proxies' own checks");
         self.front.await_healthy(&new, member.probe.patience()).await?;
         self.still_locked()?;
         self.front.admit(&new, Admission::Ready).await?;
@@ -50,7 +56,7 @@ impl Rollout {
         self.still_locked()?;
         match from {
             Some(from) if rest == 0 => {
-                self.tell(member, format!("stops {} in {}", from.release, from.slot));
+                Self::tell(member, format!("stops {} in {}", from.release, from.slot));
                 self.retire(member, from).await?;
             }
             Some(from) => self.turn.run.warn(format!(
@@ -76,12 +82,7 @@ impl Rollout {
     /// What went wrong.
     pub(super) async fn mend(&self, member: &Member) -> Result<(), Failure> {
         let Some(Step::Mend { serves, left }) = &member.step else { return Ok(()) };
-        let names = servers_of(&member.host, serves);
-        if !self.front.admits(&names).await? {
-            self.front.begin_checks(&names).await?;
-            self.front.await_healthy(&names, member.probe.patience()).await?;
-            self.front.admit(&names, Admission::Ready).await?;
-        }
+        self.restore(member, serves).await?;
         self.clear(member, left).await?;
         self.front.keep().await
     }
@@ -92,17 +93,9 @@ impl Rollout {
     /// What went wrong on the way back.
     pub(super) async fn back(&self, member: &Member) -> Result<(), Failure> {
         let Some(Step::Switch { from, slot, .. }) = &member.step else { return Ok(()) };
-        self.tell(member, "goes back");
+        Self::tell(member, "goes back");
         if let Some(from) = from {
-            let old = servers_of(&member.host, from);
-            let (_, down) = self.front.troubles(&old).await?;
-            // One that is only drained is checked still and takes over at once.
-            if down.is_some() {
-                self.front.begin_checks(&old).await?;
-                member.wake(from).await?;
-                self.front.await_healthy(&old, member.probe.patience()).await?;
-            }
-            self.front.admit(&old, Admission::Ready).await?;
+            self.restore(member, from).await?;
         }
         let names = (1..=member.want.replicas)
             .map(|at| super::plan::container_name(member.service(), slot, &member.want.release, at))
@@ -116,6 +109,18 @@ impl Rollout {
         self.front.keep().await?;
         let ledger = member.ledger.failed(member.release(slot));
         ledger::write(&member.turn, member.service(), &ledger).await
+    }
+
+    /// Has a set serve again: one that is only drained is checked still and takes over at once, others are started.
+    async fn restore(&self, member: &Member, set: &Set) -> Result<(), Failure> {
+        let names = servers_of(&member.host, set);
+        let (_, down) = self.front.troubles(&names).await?;
+        if down.is_some() {
+            self.front.begin_checks(&names).await?;
+            member.wake(set).await?;
+            self.front.await_healthy(&names, member.probe.patience()).await?;
+        }
+        self.front.admit(&names, Admission::Ready).await
     }
 
     /// Stops those of a set that were made at all.
@@ -148,7 +153,7 @@ impl Rollout {
 
     /// Waits until every replica in a slot has answered well, several times in a row.
     async fn await_ready(&self, member: &Member, slot: &str) -> Result<(), Failure> {
-        self.tell(member, "waits until it answers well");
+        Self::tell(member, "waits until it answers well");
         for port in member.ports(slot)? {
             member.probe.await_ready(&member.turn, member.bind(), port).await?;
         }
@@ -160,7 +165,7 @@ impl Rollout {
         let drain = member.options.drain.clone().unwrap_or_else(defaults::<Drain>);
         let names = servers_of(&member.host, set);
         self.front.admit(&names, Admission::Drain).await?;
-        let tell = |count| self.tell(member, format!("drains {}, {count} responses under way", set.slot));
+        let tell = |count| Self::tell(member, format!("drains {}, {count} responses under way", set.slot));
         let left = self.front.await_idle(&names, seconds(drain.timeout), tell).await?;
         if left > 0 && drain.late == Late::Keep {
             return Ok(Drained::Left(left));
@@ -185,7 +190,7 @@ impl Rollout {
         let (errors_before, _) = self.front.troubles(&names).await?;
         let begun = Instant::now();
         let (mut asked, mut failed, mut last) = (0_u64, 0_u64, String::new());
-        self.tell(member, format!("is watched for {} s", verify.seconds));
+        Self::tell(member, format!("is watched for {} s", verify.seconds));
         while begun.elapsed() < seconds(verify.seconds) {
             for port in member.ports(slot)? {
                 asked += 1;
