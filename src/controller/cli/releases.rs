@@ -131,9 +131,10 @@ impl Releases {
     pub(super) async fn execute(&self, context: &Context, engine: &impl Engine) -> Exit {
         let options = self.service.as_ref().map_or_else(|| json!({}), |name| json!({ "name": name }));
         let play = play("Look at releases", json!({ "name": "Look", "service_rollout_info": options }));
-        let shown = match self.reach.output {
-            Format::Terminal => Box::new(releases::Table::new(context.screen.clone())),
-            Format::Json => renderer(Format::Json, context.screen.clone(), self.reach.verbose),
+        let shown: Box<dyn Renderer> = if self.reach.output == Format::Terminal {
+            Box::new(releases::Table::new(context.screen.clone()))
+        } else {
+            renderer(self.reach.output, context.screen.clone(), self.reach.verbose)
         };
         carry_out(context, engine, self.reach.run(), &play, shown).await
     }

@@ -102,6 +102,7 @@ const UPDATE: &str = r#"
         verify: {seconds: 1}
         drain: {timeout: "{{ patience | default(30) | int + 1 }}"}
         proxy: {backend: shop, hosts: [lab1], server_timeout: "{{ patience | default(30) }}"}
+      when: inventory_hostname in only | default(['lab1', 'lab2'])
 "#;
 
 /// Takes all of it back.
@@ -142,7 +143,7 @@ impl Stream {
 
     /// Ends it; how often each version answered. None may be lost.
     #[track_caller]
-    fn end(self, what: &str) -> BTreeMap<String, usize> {
+    fn end(self, what: &str, story: &mut Vec<String>) -> BTreeMap<String, usize> {
         self.stop.store(true, Ordering::Relaxed);
         let answers: Vec<_> = self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();
         let lost: Vec<&String> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
@@ -151,7 +152,7 @@ impl Stream {
         for version in answers.into_iter().flatten() {
             *versions.entry(version).or_insert(0) += 1;
         }
-        println!("{what}: none lost of {versions:?}");
+        story.push(format!("{what}: none lost of {versions:?}"));
         versions
     }
 }
@@ -206,6 +207,8 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     let port = if lab.variable("lab1", "ansible_port") == "20022" { "23000" } else { "3000" };
     let address = format!("{}:{port}", lab.variable("lab1", "ansible_host"));
 
+    let mut story = Vec::new();
+
     // From nothing, and not twice.
     let first = update(&["version=v1"]).well();
     assert_eq!(first.tally("changed"), 1);
@@ -222,30 +225,35 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     // Forward.
     let stream = Stream::start(&address);
     let second = update(&["version=v2"]).well();
-    let versions = stream.end("an update");
+    let versions = stream.end("an update", &mut story);
     assert_eq!(versions.keys().collect::<Vec<_>>(), ["v1", "v2"], "{versions:?}");
     assert_eq!(second.result("Update")["batches"], serde_json::json!([["lab1"], ["lab2"]]));
     let v2 = ["e2e-shop-green-v2-1", "e2e-shop-green-v2-1"];
     assert_eq!(running(&lab), v2);
     assert_eq!(update(&["version=v2"]).well().tally("changed"), 0);
 
+    // Each host is asked whether it is meant, not the first for all.
+    let one = update(&["version=v2", "{\"only\": [\"lab2\"]}"]).well();
+    let hosts = one.result("Update")["hosts"].as_object().unwrap();
+    assert_eq!(hosts.keys().collect::<Vec<_>>(), ["lab2"]);
+
     // What is drained stays so over a reload of the proxy.
     let stream = Stream::start(&address);
     lab.on("lab1", "systemctl reload haproxy");
-    assert_eq!(stream.end("a reload").keys().collect::<Vec<_>>(), ["v2"]);
+    assert_eq!(stream.end("a reload", &mut story).keys().collect::<Vec<_>>(), ["v2"]);
     assert_eq!(update(&["version=v2"]).well().tally("changed"), 0);
 
     // One that does not answer well changes nothing on any host.
     let stream = Stream::start(&address);
     let bad = update(&["version=v3", "state=broken"]);
-    assert_eq!(stream.end("a bad release").keys().collect::<Vec<_>>(), ["v2"]);
+    assert_eq!(stream.end("a bad release", &mut story).keys().collect::<Vec<_>>(), ["v2"]);
     bad.shows(2, &["/state is \\\"broken\\\" instead of \\\"ok\\\"", "lab1 back", "lab2 untouched"]);
     assert_eq!(running(&lab), v2);
 
     // One that is bad on the second host only: the first goes back too.
     let stream = Stream::start(&address);
     let bad = update(&["version=v4", "{\"state\": \"{{ 'ok' if inventory_hostname == 'lab1' else 'broken' }}\"}"]);
-    let versions = stream.end("a way back");
+    let versions = stream.end("a way back", &mut story);
     bad.shows(2, &["lab1 back", "lab2 back"]);
     assert!(versions.keys().all(|version| ["v2", "v4"].contains(&version.as_str())), "{versions:?}");
     assert_eq!(running(&lab), v2);
@@ -258,7 +266,7 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     );
     let stream = Stream::start(&address);
     cli(&["rollback", "--service", "e2e-shop"]).shows(0, &[]);
-    let versions = stream.end("a rollback");
+    let versions = stream.end("a rollback", &mut story);
     assert_eq!(versions.keys().collect::<Vec<_>>(), ["v1", "v2"], "{versions:?}");
     assert_eq!(running(&lab), v1);
     cli(&["rollback", "v9", "--service", "e2e-shop"]).shows(2, &["there is no release v9 any more"]);
@@ -269,7 +277,7 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     order("set server shop/lab1-blue-1 state drain");
     let stream = Stream::start(&address);
     let mended = update(&["version=v1"]).well();
-    assert_eq!(stream.end("mending").keys().collect::<Vec<_>>(), ["v1"]);
+    assert_eq!(stream.end("mending", &mut story).keys().collect::<Vec<_>>(), ["v1"]);
     assert_eq!(mended.result("Update")["hosts"]["lab1"]["done"], "mended");
     assert_eq!(running(&lab), v1);
     assert!(order("show servers state shop").contains("lab1-blue-1 "));
@@ -301,6 +309,6 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     lab.on("lab2", "systemctl stop e2e-lock");
     assert_eq!(running(&lab), v2);
 
-    println!("{:.0} s after the set-up", begun.elapsed().as_secs_f64());
+    println!("{}\n{:.0} s after the set-up", story.join("\n"), begun.elapsed().as_secs_f64());
     undo();
 }

@@ -144,7 +144,7 @@ pub fn reachable(bind: &str) -> &str {
 fn same(found: &Json, wanted: &Json) -> bool {
     match (found, wanted) {
         (Json::Number(found), Json::Number(wanted)) => found.as_f64() == wanted.as_f64(),
-        (Json::Number(_) | Json::Bool(_), Json::String(wanted)) => *wanted.to_lowercase() == found.to_string(),
+        (Json::Number(_) | Json::Bool(_), Json::String(wanted)) => wanted.eq_ignore_ascii_case(&found.to_string()),
         _ => found == wanted,
     }
 }
