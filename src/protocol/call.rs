@@ -11,6 +11,9 @@ pub const PROTOCOL: u32 = 2;
 /// What a relay says once it has its socket, on a line before anything else.
 pub const RELAY_CONNECTED: &str = "connected";
 
+/// What the holder of a lease is told first; otherwise the line says who has it.
+pub const LEASE_HELD: &str = "held";
+
 /// One module with plain options, to be planned and (outside check mode) applied.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Call {

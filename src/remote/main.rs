@@ -1,9 +1,13 @@
 //! The helper: the program that runs on a host for the length of a run.
 
-use std::io::{BufReader, stdin, stdout};
+use std::{
+    io::{BufReader, Write, stdin, stdout},
+    os::fd::AsFd,
+};
 
 use deployer::remote::{
     job,
+    lease::lease,
     machine::{real::Real, terminal},
     relay::relay,
     serve::serve,
@@ -19,12 +23,32 @@ fn main() -> std::process::ExitCode {
     {
         return if relay(socket).is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
     }
+    if let [mode, path, holder, seconds] = words.as_slice()
+        && mode == "lease"
+        && let Ok(seconds) = seconds.parse()
+    {
+        let patience = std::time::Duration::from_secs(seconds);
+        // What was read ahead would be no sign of life to whoever waits for one.
+        let input = std::fs::File::from(match stdin().as_fd().try_clone_to_owned() {
+            Ok(input) => input,
+            Err(_) => return std::process::ExitCode::FAILURE,
+        });
+        let ended = lease(path.as_ref(), holder, patience, input, &mut stdout().lock());
+        return match ended {
+            Ok(()) => std::process::ExitCode::SUCCESS,
+            Err(error) => {
+                // The line that says who has it, or why nobody can.
+                let _ = writeln!(stdout(), "{path}: {error}");
+                std::process::ExitCode::FAILURE
+            }
+        };
+    }
     if let Some((mode, command)) = words.split_first()
         && mode == terminal::MODE
     {
         let error = terminal::turn_into(command);
         // Standard error is the terminal, where whoever listens reads why nothing came.
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{error}\n").as_bytes());
+        let _ = std::io::stderr().write_all(format!("{error}\n").as_bytes());
         return std::process::ExitCode::from(NOT_STARTED);
     }
     if let [word, path] = words.as_slice()

@@ -5,6 +5,7 @@ pub mod docker;
 pub mod execute;
 pub mod facts;
 pub mod job;
+pub mod lease;
 pub mod machine;
 pub mod modules;
 pub mod options;

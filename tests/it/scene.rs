@@ -181,6 +181,11 @@ impl Events {
         &self.result(name)["msg"]
     }
 
+    /// What the run warned of.
+    pub fn warnings(&self) -> Vec<&str> {
+        self.all("warning").filter_map(|event| event["text"].as_str()).collect()
+    }
+
     /// A number of the recap, over all hosts.
     pub fn tally(&self, what: &str) -> u64 {
         let recap = self.all("recap").next().unwrap();

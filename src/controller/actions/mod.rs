@@ -30,6 +30,8 @@ pub struct Action {
     pub check: bool,
     /// Whether it makes one call to the host, as the last thing it does.
     pub single: bool,
+    /// Whether it is done once, for all hosts of the play together, as with `run_once`.
+    pub together: bool,
 }
 
 /// Declares the actions of this folder. A file has `DOC`, `spec` and `run`.
@@ -44,12 +46,15 @@ macro_rules! catalog {
             run: |turn| Box::pin($file::run(turn)),
             check: catalog!(@check $($mark)?),
             single: catalog!(@single $($mark)?),
+            together: catalog!(@together $($mark)?),
         }),*];
     };
     (@check unchecked) => { false };
     (@check $($mark:ident)?) => { true };
     (@single single) => { true };
     (@single $($mark:ident)?) => { false };
+    (@together together) => { true };
+    (@together $($mark:ident)?) => { false };
 }
 
 catalog! {
@@ -79,6 +84,8 @@ catalog! {
     postgresql_user: "postgresql_user";
     reboot: "reboot";
     script: "script", single;
+    service_rollout: "service_rollout", together;
+    service_rollout_info: "service_rollout_info";
     set_fact: "set_fact";
     set_stats: "set_stats";
     setup: "setup", single;

@@ -11,6 +11,7 @@ mod extra_vars;
 mod interrupt;
 mod inventory;
 mod options;
+mod releases;
 mod run;
 mod secrets;
 mod settings;
@@ -45,6 +46,12 @@ enum Command {
     /// Bring hosts to the state that playbooks describe
     #[command(after_help = format!("{}\n\n{}", run::EXAMPLES, exit::HELP))]
     Run(Box<run::Run>),
+    /// Show the releases of services that playbooks have rolled out
+    #[command(after_help = releases::EXAMPLES)]
+    Releases(Box<releases::Releases>),
+    /// Bring a service back to an earlier release, the same way as forward
+    #[command(after_help = format!("{}\n\n{}", releases::EXAMPLES, exit::HELP))]
+    Rollback(Box<releases::Rollback>),
     /// Show hosts, groups and variables
     Inventory(Box<inventory::Inventory>),
     /// Read and write encrypted files and values
@@ -170,6 +177,8 @@ impl Cli {
     pub async fn execute(&self, context: &Context, engine: &impl Engine) -> Exit {
         match &self.command {
             Command::Run(run) => run.execute(context, engine).await,
+            Command::Releases(releases) => releases.execute(context, engine).await,
+            Command::Rollback(rollback) => rollback.execute(context, engine).await,
             Command::Inventory(inventory) => inventory.execute(context),
             Command::Vault(vault) => vault.execute(context),
             Command::Doc(doc) => doc.execute(context),

@@ -12,7 +12,8 @@ use super::{
 };
 use crate::controller::{
     connection,
-    report::{Format, Screen, Sink, renderer, trace},
+    report::{Format, Renderer, Screen, Sink, renderer, trace},
+    settings::Settings,
     source::Diagnostic,
 };
 
@@ -210,47 +211,14 @@ impl Run {
                 Err(diagnostics) => context.stop(Problem::Unfit(diagnostics)),
             };
         }
-        let screen: Screen = context.screen.clone();
+        let screen = context.screen.clone();
         if let Some(file) = context.configuration.file.as_ref().filter(|_| settings.verbosity > 0)
             && self.output == Format::Terminal
         {
             screen.line(&screen.paint().dim(&format!("Using {} as config file", file.display())));
         }
-        let mut shown = renderer(self.output, screen.clone(), settings.verbosity);
-        if let Some(path) = context.configuration.variable(trace::VARIABLE) {
-            shown = match trace::Trace::append(path.as_ref(), shown) {
-                Ok(traced) => Box::new(traced),
-                Err(error) => {
-                    let problem = Diagnostic::bare(format!("the trace {path} cannot be written: {error}"));
-                    return context.stop(problem.into());
-                }
-            };
-        }
-        let sink = Sink::new(shown);
-        let run = engine.run(settings, Person::find(screen), sink.events());
-        let ended = tokio::select! {
-            biased;
-            ended = run => Some(ended),
-            () = super::interrupt::wait() => None,
-        };
-        sink.finish();
-        match ended {
-            Some(Ok(summary)) if summary.unreachable => Exit::Unreachable,
-            Some(Ok(summary)) if summary.failed => Exit::Failed,
-            Some(Ok(_)) => Exit::Ok,
-            Some(Err(diagnostics)) => context.stop(Problem::Unfit(diagnostics)),
-            None => {
-                tokio::select! {
-                    _ = tokio::time::timeout(ENDING_LIMIT, connection::ended()) => {}
-                    // Who asks a second time does not want to wait.
-                    () = super::interrupt::wait() => {}
-                }
-                context.complain(
-                    "Interrupted. The task that was running may be half done; run the same command again to go on.",
-                );
-                Exit::Interrupted
-            }
-        }
+        let shown = renderer(self.output, screen, settings.verbosity);
+        carry_out(context, engine, settings, shown).await
     }
 
     /// Plays as Ansible lists them.
@@ -287,5 +255,49 @@ impl Run {
             }
         }
         text
+    }
+}
+
+/// Runs what is asked for, shown by a renderer; tells how to end.
+pub(super) async fn carry_out<E: Engine>(
+    context: &Context,
+    engine: &E,
+    settings: Settings,
+    mut shown: Box<dyn Renderer>,
+) -> Exit {
+    let screen: Screen = context.screen.clone();
+    if let Some(path) = context.configuration.variable(trace::VARIABLE) {
+        shown = match trace::Trace::append(path.as_ref(), shown) {
+            Ok(traced) => Box::new(traced),
+            Err(error) => {
+                let problem = Diagnostic::bare(format!("the trace {path} cannot be written: {error}"));
+                return context.stop(problem.into());
+            }
+        };
+    }
+    let sink = Sink::new(shown);
+    let run = engine.run(settings, Person::find(screen), sink.events());
+    let ended = tokio::select! {
+        biased;
+        ended = run => Some(ended),
+        () = super::interrupt::wait() => None,
+    };
+    sink.finish();
+    match ended {
+        Some(Ok(summary)) if summary.unreachable => Exit::Unreachable,
+        Some(Ok(summary)) if summary.failed => Exit::Failed,
+        Some(Ok(_)) => Exit::Ok,
+        Some(Err(diagnostics)) => context.stop(Problem::Unfit(diagnostics)),
+        None => {
+            tokio::select! {
+                _ = tokio::time::timeout(ENDING_LIMIT, connection::ended()) => {}
+                // Who asks a second time does not want to wait.
+                () = super::interrupt::wait() => {}
+            }
+            context.complain(
+                "Interrupted. The task that was running may be half done; run the same command again to go on.",
+            );
+            Exit::Interrupted
+        }
     }
 }

@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::{serial, titles};
 use crate::{
     controller::{
+        actions,
         compiler::{
             Batch, PlayRun, handlers, scope,
             tags::{self, Selection},
@@ -286,7 +287,8 @@ impl Through {
                     return;
                 }
             }
-            if flag("run_once") && self.strategy.name() == "linear" {
+            let together = actions::find(&task.module).is_some_and(|action| action.together);
+            if (together || flag("run_once")) && self.strategy.name() == "linear" {
                 if self.busy.values().any(|at| *at == position) {
                     continue;
                 }

@@ -13,6 +13,7 @@ pub mod loops;
 pub mod module;
 mod notify;
 mod options;
+pub mod peers;
 pub mod plain;
 pub mod reach;
 pub mod result;

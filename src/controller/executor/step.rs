@@ -247,7 +247,10 @@ impl Step {
         if let Err(error) = Delegate::check(&self.task, &context) {
             return Tried::Ended(Attempt::template(&error));
         }
-        for when in self.task.levels.iter().filter_map(|level| level.when.as_ref()) {
+        // What is done for all hosts together asks for each of them whether it is meant.
+        let together = actions::find(&self.task.module).is_some_and(|action| action.together);
+        let conditions = self.task.levels.iter().filter_map(|level| level.when.as_ref()).filter(|_| !together);
+        for when in conditions {
             let holds = template::condition(when, &context);
             if lane.take_asked() || !lane.conditions().is_empty() {
                 match self.claim_of_condition(when, &context, lane) {
@@ -377,7 +380,7 @@ impl Step {
         }
     }
 
-    async fn turn(&self, scope: &Scope, context: &Value, lane: &Arc<Lane>) -> Result<Turn, Stopped> {
+    pub(super) async fn turn(&self, scope: &Scope, context: &Value, lane: &Arc<Lane>) -> Result<Turn, Stopped> {
         let delegate = Delegate::of(&self.task, context)?;
         let seen = delegate.as_ref().map(|other| other.scope(&self.run, &self.host, scope));
         let seen_context = seen.as_ref().map(template::context);

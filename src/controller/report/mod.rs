@@ -4,6 +4,7 @@ pub mod ansible;
 mod difference;
 pub mod json;
 mod paint;
+pub mod releases;
 #[cfg(test)]
 mod samples;
 mod screen;

@@ -16,6 +16,7 @@ fn help_teaches() {
     insta::assert_snapshot!("help", text);
     insta::assert_snapshot!("help_run", deployer(&["run", "--help"]).1);
     insta::assert_snapshot!("help_inventory", deployer(&["inventory", "list", "--help"]).1);
+    insta::assert_snapshot!("help_rollback", deployer(&["rollback", "--help"]).1);
     insta::assert_snapshot!("help_vault", deployer(&["vault", "--help"]).1);
 }
 
@@ -31,6 +32,12 @@ fn wrong_flags_end_with_5_and_say_so() {
     assert_eq!((code, out.as_str()), (Some(5), ""));
     assert!(error.contains("--check"), "{error}");
     assert_eq!(deployer(&[]).0, Some(5));
+}
+
+#[test]
+fn a_rollback_wants_to_know_of_what() {
+    let (code, _, error) = deployer(&["rollback", "-i", "web1,"]);
+    assert!(code == Some(5) && error.contains("--service"), "{error}");
 }
 
 #[test]

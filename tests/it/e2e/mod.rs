@@ -9,6 +9,7 @@ mod local;
 mod main_job;
 mod other_project;
 mod registry;
+mod rollout;
 mod service;
 mod service_faults;
 mod setup;

@@ -40,25 +40,49 @@ pub(super) async fn dial_with(
         Endpoint::Unix(path) => vec!["relay".to_owned(), "unix".to_owned(), path.to_string_lossy().into_owned()],
         Endpoint::Tcp { host, port } => vec!["relay".to_owned(), "tcp".to_owned(), host.clone(), port.to_string()],
     };
-    let Process { stdin, stdout, mut stderr, exit } = bootstrap::start(connection, how, helpers, &words).await?;
-    // A relay says nothing there; a full pipe would stop it all the same.
+    let Greeted { said, stdin, stdout, exit } = greeted(connection, how, helpers, &words).await?;
+    let said = said.unwrap_or_else(|| "nobody answers there".to_owned());
+    if said != RELAY_CONNECTED {
+        let who = how.map_or_else(|| "the login user".to_owned(), |how| how.user.clone());
+        let failure = Failure::new(format!("cannot connect to {endpoint} as {who}: {said}"));
+        return Err(SessionError::Failed(failure.hint("is the service running there, and may this user reach it?")));
+    }
+    Ok(Box::new(Relayed { stdin, stdout, _exit: exit }))
+}
+
+/// A helper that was started for one thing and has said how that went.
+pub(super) struct Greeted {
+    /// Its first line; nothing where it took too long.
+    pub(super) said: Option<String>,
+    /// To it.
+    pub(super) stdin: Writer,
+    /// From it, behind that line.
+    pub(super) stdout: Reader,
+    /// It ends when this is dropped.
+    pub(super) exit: Exit,
+}
+
+/// Starts a helper with these words and reads its first line.
+pub(super) async fn greeted(
+    connection: &Connection,
+    how: Option<&Become>,
+    helpers: &[Helper],
+    words: &[String],
+) -> Result<Greeted, SessionError> {
+    let Process { stdin, stdout, mut stderr, exit } = bootstrap::start(connection, how, helpers, words).await?;
+    // Nothing is said there; a full pipe would stop it all the same.
     tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
     let mut stdout = BufReader::new(stdout);
     let mut line = Vec::new();
     let mut first = (&mut stdout).take(LINE_BYTES_MAX);
     let read = first.read_until(b'\n', &mut line);
     let said = match tokio::time::timeout(CONNECT_LIMIT, read).await {
-        Ok(Ok(0)) => return Err(SessionError::Lost { reason: "it said nothing of the socket".into() }),
-        Ok(Ok(_)) => String::from_utf8_lossy(&line).trim().to_owned(),
+        Ok(Ok(0)) => return Err(SessionError::Lost { reason: "it ended without a word".into() }),
+        Ok(Ok(_)) => Some(String::from_utf8_lossy(&line).trim().to_owned()),
         Ok(Err(error)) => return Err(SessionError::Lost { reason: error.to_string() }),
-        Err(_) => "nobody answers there".to_owned(),
+        Err(_) => None,
     };
-    if said != RELAY_CONNECTED {
-        let who = how.map_or_else(|| "the login user".to_owned(), |how| how.user.clone());
-        let failure = Failure::new(format!("cannot connect to {endpoint} as {who}: {said}"));
-        return Err(SessionError::Failed(failure.hint("is the service running there, and may this user reach it?")));
-    }
-    Ok(Box::new(Relayed { stdin, stdout: Box::new(stdout), _exit: exit }))
+    Ok(Greeted { said, stdin, stdout: Box::new(stdout), exit })
 }
 
 /// Both directions of a running relay, which ends when this is dropped.
