@@ -89,7 +89,7 @@ fn plain(subset: &Subset) -> &'static str {
     subset.name.trim_start_matches("r#")
 }
 
-/// Picks subsets as Ansible does: `min` unless it is excluded, everything unless something is named.
+/// Picks subsets as Ansible does: `min` unless it is excluded, and what is named; everything where nothing is said.
 ///
 /// # Errors
 /// A name that is none.
@@ -118,7 +118,8 @@ pub fn select(wanted: &[String]) -> Result<Vec<&'static Subset>, String> {
         list.push(name);
     }
     named.retain(|name| *name != "all");
-    let everything = everything || named.is_empty() && !nothing;
+    // A list of exclusions alone takes from `min`, not from everything: so it is in ansible-core's `get_collector_names`.
+    let everything = everything && !nothing || wanted.is_empty();
     let is =
         |subset: &Subset, names: &[&str]| names.iter().any(|name| *name == plain(subset) || subset.also.contains(name));
     Ok(CATALOG
@@ -198,7 +199,11 @@ mod tests {
         assert_eq!(names(&["!all", "!min"]), Vec::<&str>::new());
         assert_eq!(names(&["!all", "!min", "interfaces"]), ["network"]);
         assert!(names(&["network"]).contains(&"distribution") && !names(&["network"]).contains(&"hardware"));
-        assert!(!names(&["all", "!hardware"]).contains(&"hardware"));
+        assert!(
+            !names(&["all", "!hardware"]).contains(&"hardware") && names(&["all", "!hardware"]).contains(&"network")
+        );
+        assert!(names(&["!hardware"]).contains(&"distribution") && !names(&["!hardware"]).contains(&"network"));
+        assert_eq!(names(&[]).len(), CATALOG.len());
         assert_eq!(names(&["!all", "!min", "hardware"]), ["hardware", "dmi", "devices", "mounts"]);
         assert!(select(&["nosuch".to_owned()]).is_err());
     }
