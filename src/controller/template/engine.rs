@@ -254,6 +254,7 @@ fn register(env: &mut Environment<'static>) {
         render_text(&text, &context).map_err(TemplateError::into_engine)
     });
     env.add_filter("__mod", super::value::percent);
+    env.add_filter("__minus", super::filters::moment::minus);
     env.add_global("omit", special::omit());
     env.add_test("defined", |value: &Value| !value.is_undefined());
     env.add_test("undefined", |value: &Value| value.is_undefined());
@@ -389,5 +390,11 @@ mod engine_tests {
         assert_eq!(render_text("{{ -7 % 3 }}", &context).unwrap(), Value::from(2));
         assert_eq!(render_text("(+1) {{ [-2, +2, 1 +2] }} '+", &context).unwrap(), Value::from("(+1) [-2, 2, 3] '+"));
         assert!(render_text("{{ 1 + }}", &context).is_err());
+        let spans =
+            "{{ (('2016-08-14 20:00:12' | to_datetime) - ('2015-12-25' | to_datetime('%Y-%m-%d'))).total_seconds() }}";
+        assert_eq!(render_text(spans, &context).unwrap(), Value::from(20_203_212.0));
+        let numbers = "{% set a = 7 %}{% set b = 2 %}{{ a - b }} {{ a - -b * 2 - b }} {{ [b - a, (a - b) - b] }}";
+        assert_eq!(render_text(numbers, &context).unwrap(), Value::from("5 9 [-5, 3]"));
+        assert!(render_text("{% set a = 'x' %}{% set b = 'y' %}{{ a - b }}", &context).is_err());
     }
 }

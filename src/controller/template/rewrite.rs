@@ -1,7 +1,7 @@
 //! Rewrites expressions before they are compiled, where Jinja2 as Ansible runs it asks for what the engine has no switch for.
 //!
 //! - Using an undefined value is an error, looking into one is not: every use is wrapped in the filter `__used`.
-//! - `%` formats text: it becomes the filter `__mod`.
+//! - `%` formats text: it becomes the filter `__mod`. `-` between what may be points in time becomes `__minus`.
 //! - In playbooks a backslash in a string stands for itself.
 
 use minijinja::{
@@ -14,7 +14,7 @@ use minijinja::{
 };
 
 /// Filters that may be given something undefined.
-const LENIENT_FILTERS: &[&str] = &["default", "d", "mandatory", "type_debug", "__used", "__mod"];
+const LENIENT_FILTERS: &[&str] = &["default", "d", "mandatory", "type_debug", "__used", "__mod", "__minus"];
 /// Tests that may be given something undefined.
 const LENIENT_TESTS: &[&str] = &["defined", "undefined"];
 
@@ -246,7 +246,11 @@ impl Rewriter<'_> {
                     self.used(&op.left);
                     self.walk(&op.right);
                 }
-                BinOpKind::Rem => self.remainder(&op.left, &op.right, op.span()),
+                BinOpKind::Rem => self.operator('%', "|__mod(", &op.left, &op.right, op.span()),
+                // With a number on either side it is the engine's own.
+                BinOpKind::Sub if !is_constant(&op.left) && !is_constant(&op.right) => {
+                    self.operator('-', "|__minus(", &op.left, &op.right, op.span());
+                }
                 _ => {
                     self.used(&op.left);
                     self.used(&op.right);
@@ -335,15 +339,16 @@ impl Rewriter<'_> {
         }
     }
 
-    fn remainder(&mut self, left: &Expr<'_>, right: &Expr<'_>, whole: Span) {
+    /// Makes a filter call of an operator: `(left)|filter(right)`.
+    fn operator(&mut self, sign: char, filter: &str, left: &Expr<'_>, right: &Expr<'_>, whole: Span) {
         let (left_extent, right_extent) = (self.balanced(extent(left)), self.balanced(extent(right)));
         let between = &self.source[left_extent.1..right_extent.0];
-        let Some(sign) = between.find('%') else { return };
+        let Some(sign) = between.find(sign) else { return };
         let sign = left_extent.1 + sign;
         self.insert(left_extent.0, true, "(");
         self.used(left);
         self.insert(left_extent.1, false, ")");
-        self.edits.push(Edit { at: sign, until: sign + 1, opens: true, text: "|__mod(".to_owned() });
+        self.edits.push(Edit { at: sign, until: sign + 1, opens: true, text: filter.to_owned() });
         self.used(right);
         self.insert((whole.end_offset as usize).max(right_extent.1), false, ")");
     }
@@ -362,6 +367,10 @@ impl Rewriter<'_> {
             self.edits.push(Edit { at: start, until: end, opens: true, text: text.replace('\\', "\\\\") });
         }
     }
+}
+
+const fn is_constant(expression: &Expr<'_>) -> bool {
+    matches!(expression, Expr::Const(_))
 }
 
 /// From the first to behind the last byte of an expression: the spans of postfix forms begin at their operator, those of
@@ -436,6 +445,9 @@ mod tests {
     #[test]
     fn percent_becomes_a_filter_call() {
         assert_eq!(expression("'%s' % 1", false).unwrap(), "('%s') |__mod( 1)");
+        assert_eq!(expression("a - 1", false).unwrap(), "((a)|__used(\"a\")) - 1");
+        let between = expression("(a | f) - b.c - d", false).unwrap();
+        assert_eq!(between.matches("|__minus(").count(), 2, "{between}");
     }
 
     #[test]

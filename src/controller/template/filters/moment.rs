@@ -36,6 +36,14 @@ impl Moment {
         Span((self.nanoseconds() - other.nanoseconds()) / 1000)
     }
 
+    /// The moment that a span lies before this one.
+    fn before(self, span: Span) -> Result<Self, Error> {
+        let out_of_range = || invalid("date value out of range");
+        let microseconds = i64::try_from(span.0).map_err(|_| out_of_range())?;
+        let time = self.0.checked_sub(jiff::SignedDuration::from_micros(microseconds)).map_err(|_| out_of_range())?;
+        Ok(Self(time, self.1))
+    }
+
     fn nanoseconds(self) -> i128 {
         let zone = self.1.map_or(TimeZone::UTC, TimeZone::fixed);
         zone.to_timestamp(self.0).map_or(0, Timestamp::as_nanosecond)
@@ -142,6 +150,45 @@ impl Object for Span {
         let (second, micro) = (rest / 1_000_000, rest % 1_000_000);
         write!(f, "{}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)?;
         if micro == 0 { Ok(()) } else { write!(f, ".{micro:06}") }
+    }
+}
+
+/// Python's `-`: of numbers, and of points in time.
+///
+/// # Errors
+/// When the two cannot be taken from each other.
+pub(in super::super) fn minus(left: &Value, right: &Value) -> Outcome {
+    let moments = || Some((left.downcast_object_ref::<Moment>()?, right.downcast_object_ref::<Moment>()?));
+    let spans = || Some((left.downcast_object_ref::<Span>()?, right.downcast_object_ref::<Span>()?));
+    let earlier = || Some((left.downcast_object_ref::<Moment>()?, right.downcast_object_ref::<Span>()?));
+    let days = || Some((left.downcast_object_ref::<Day>()?, right.downcast_object_ref::<Day>()?));
+    if let Some((later, sooner)) = moments() {
+        return Ok(Value::from_object(later.since(*sooner)));
+    }
+    if let Some((longer, shorter)) = spans() {
+        return Ok(Value::from_object(Span(longer.0 - shorter.0)));
+    }
+    if let Some((moment, span)) = earlier() {
+        return moment.before(*span).map(Value::from_object);
+    }
+    if let Some((later, sooner)) = days() {
+        let midnight = |day: &Day| Moment::new(day.0.to_datetime(jiff::civil::Time::midnight()), None);
+        return Ok(Value::from_object(midnight(later).since(midnight(sooner))));
+    }
+    let whole = |value: &Value| match value.kind() {
+        ValueKind::Bool => Some(i128::from(value.is_true())),
+        _ if value.is_integer() => i128::try_from(value.clone()).ok(),
+        _ => None,
+    };
+    if let Some(rest) = whole(left).zip(whole(right)).and_then(|(a, b)| a.checked_sub(b)) {
+        return Ok(super::arguments::integer(rest));
+    }
+    match number(left).zip(number(right)) {
+        Some((a, b)) => Ok(Value::from(a - b)),
+        None => {
+            let (a, b) = (python::type_name(left), python::type_name(right));
+            Err(invalid(format!("unsupported operand type(s) for -: '{a}' and '{b}'")))
+        }
     }
 }
 
