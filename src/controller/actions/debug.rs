@@ -120,7 +120,7 @@ fn variable(turn: &Turn, node: &Node) -> (String, Result<Value, TemplateError>) 
     match rendered {
         Ok(rendered) => match rendered.as_str() {
             // A template gives the name of the variable when it gives text; an expression must have been written by the user.
-            Some(name) if !template::is_template(text) || is_name(name) || is_written(turn, text, name) => {
+            Some(name) if !template::is_template(text) || is_written(turn, text, name) => {
                 (name.to_owned(), template::evaluate(name, &turn.context))
             }
             Some(name) => (text.to_owned(), Err(template::condition::untrusted(name))),
@@ -128,14 +128,6 @@ fn variable(turn: &Turn, node: &Node) -> (String, Result<Value, TemplateError>) 
         },
         Err(error) => (text.to_owned(), Err(error)),
     }
-}
-
-/// Whether text names a variable or something in one: nothing is called by it.
-fn is_name(text: &str) -> bool {
-    let part = |part: &str| {
-        part.starts_with(|c: char| c.is_alphabetic() || c == '_') && part.chars().all(|c| c.is_alphanumeric() || c == '_')
-    };
-    text.split('.').all(part)
 }
 
 /// Whether what a template gives is a plain variable or loop item that stands so in the user's files.

@@ -45,9 +45,14 @@ pub fn items(each: &Loop, scope: &Scope, context: &Value) -> Result<Items, Templ
     let text = |name: &str| -> Result<Option<String>, TemplateError> {
         control(name).map(|node| template::lazy::value(node, context).map(|value| value.to_string())).transpose()
     };
-    // What a lookup makes of the list may be other items.
+    // What a lookup makes of the list may be other items; `with_items` only takes apart lists in it.
+    let same = |items: &[Node]| match each.lookup.as_deref() {
+        None | Some("list") => true,
+        Some("items") => items.iter().all(|item| item.as_str().is_some_and(|text| !template::is_template(text))),
+        Some(_) => false,
+    };
     let written = match &each.items.shape {
-        Shape::List(items) if each.lookup.is_none() && items.len() == values.len() => Some(items.clone()),
+        Shape::List(items) if items.len() == values.len() && same(items) => Some(items.clone()),
         _ => None,
     };
     Ok(Items {

@@ -80,7 +80,9 @@ impl Address {
     pub fn join(&self, location: &str) -> Result<Self, HttpError> {
         // A path behind the same scheme without slashes is a path from here, as Python and browsers read it.
         let own = if self.secure { "https:" } else { "http:" };
-        let location = location.strip_prefix(own).filter(|path| !path.starts_with("//")).unwrap_or(location);
+        let location = location.strip_prefix(own).unwrap_or(location);
+        // Nor does an empty host name another one.
+        let location = if location.starts_with("///") { &location[2..] } else { location };
         if location.split(['/', '?', '#']).next().is_some_and(|start| start.contains(':')) {
             return Self::parse(location);
         }
@@ -212,6 +214,7 @@ mod tests {
             ("./", "https://h:8443/a/b/"),
             ("?y", "https://h:8443/a/b/c?y"),
             ("https:z", "https://h:8443/a/b/z"),
+            ("https:///z", "https://h:8443/z"),
         ] {
             assert_eq!(from.join(location).unwrap().to_string(), to, "{location}");
         }
