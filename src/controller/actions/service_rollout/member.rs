@@ -72,7 +72,8 @@ impl Member {
         if !problems.is_empty() {
             return Err(wrong(problems));
         }
-        let probe = Probe::new(options.health.clone().unwrap_or_else(defaults)).map_err(|what| wrong(vec![what]))?;
+        let health = given_or_default(options.health.clone())?;
+        let probe = Probe::new(health).map_err(|what| wrong(vec![what]))?;
         let digest = fingerprint(&options, &given);
         let want = Want {
             release: name.unwrap_or_default(),
@@ -296,10 +297,12 @@ fn as_before(then: &Map, now: Option<&Release>) -> Map {
     options
 }
 
-/// A set of options with nothing given.
-pub(super) fn defaults<T: Options>() -> T {
-    // Sets that have a default for every option can be read from nothing.
-    T::parse(&Map::new()).unwrap_or_else(|problems| unreachable!("{}", problems.join("; ")))
+/// A set of options as given, or with nothing given.
+///
+/// # Errors
+/// When there is an option without a default.
+pub(super) fn given_or_default<T: Options>(given: Option<T>) -> Result<T, Failure> {
+    given.map_or_else(|| T::parse(&Map::new()).map_err(|problems| Failure::new(problems.join("; "))), Ok)
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     };
     let service = first.service().to_owned();
     let leases = if turn.check { Vec::new() } else { locks(&members, &service).await? };
-    let proxies = first.options.proxy.clone().unwrap_or_else(|| unreachable!("members are asked for proxies"));
+    let proxies = first.options.proxy.clone().ok_or_else(|| Failure::new("proxy is required"))?;
     let size = first.options.batch.clone();
     let (canary, on_failure) = (first.options.canary, first.options.on_failure);
     let names = proxies.hosts.clone();

@@ -7,8 +7,8 @@ use super::{
     front::{servers, servers_of},
     health::seconds,
     ledger,
-    member::{Member, defaults},
-    options::{Drain, Late, Verify},
+    member::{Member, given_or_default},
+    options::Late,
     plan::{Set, Step},
     proxies::Admission,
 };
@@ -162,7 +162,7 @@ impl Rollout<'_> {
 
     /// Sends a set no more requests and waits for its last response.
     async fn drain(&self, member: &Member, set: &Set) -> Result<Drained, Failure> {
-        let drain = member.options.drain.clone().unwrap_or_else(defaults::<Drain>);
+        let drain = given_or_default(member.options.drain.clone())?;
         let names = servers_of(&member.host, set);
         self.front.admit(&names, Admission::Drain).await?;
         let tell = |count| Self::tell(member, format!("drains {}, {count} responses under way", set.slot));
@@ -185,7 +185,7 @@ impl Rollout<'_> {
 
     /// Watches a new release while its predecessor still stands by.
     async fn verify(&self, member: &Member, slot: &str) -> Result<(), Failure> {
-        let verify = member.options.verify.clone().unwrap_or_else(defaults::<Verify>);
+        let verify = given_or_default(member.options.verify.clone())?;
         let names = servers(&member.host, slot, member.want.replicas);
         let (errors_before, _) = self.front.troubles(&names).await?;
         let begun = Instant::now();
