@@ -64,8 +64,8 @@ def lab(*words):
     subprocess.run([PROJECT / "lab/lab", *words], env={**os.environ, **LAB}, check=True)
 
 
-def bring_up():
-    """Other tools, hosts with what those need, and data to copy. What is there stays."""
+def bring_up(count):
+    """Other tools, `count` hosts with what those need, and data to copy. What is there stays."""
     WORK.mkdir(parents=True, exist_ok=True)
     environment = WORK / "tools"
     if not (environment / "ready").exists():
@@ -75,7 +75,7 @@ def bring_up():
         (environment / "ready").touch()
     if not shutil.which("rsync"):
         subprocess.run(["apt-get", "install", "-qq", "-y", "rsync"], check=True, stdout=subprocess.DEVNULL)
-    lab("up", str(HOSTS))
+    lab("up", str(count))
     inventory = (WORK / "lab/inventory.yaml").read_text()
     hosts, name = [], None
     for line in inventory.splitlines():
@@ -95,7 +95,7 @@ def bring_up():
             folder = data / "tree" / f"d{at % 50}"
             folder.mkdir(exist_ok=True)
             (folder / f"f{at}").write_bytes(os.urandom(2048 + at % 4096))
-    place = Place(WORK / "direct", hosts[:HOSTS], WORK / "lab/id_ed25519", data)
+    place = Place(WORK / "direct", hosts[:count], WORK / "lab/id_ed25519", data)
     for host in place.hosts:
         # The other tools need Python there; rsync is measured against.
         prepare = "command -v python3 rsync >/dev/null || { apt-get update -qq; apt-get install -qq -y python3 rsync >/dev/null; }"
@@ -223,7 +223,7 @@ def main():
     deployer = WORK / "deployer"
     WORK.mkdir(parents=True, exist_ok=True)
     shutil.copy2(words.deployer, deployer)
-    place = bring_up()
+    place = bring_up(max(CASES[case][1] for case in words.cases or CASES))
     relay, tools = Relay(place), Tools(WORK / "tools", deployer)
     results = {}
     try:
