@@ -44,14 +44,16 @@ impl Module for Timezone {
         }
         let mut plan = Plan::new();
         let linked = current(probe)?;
+        let systemd = unit::is_running(probe)?;
         if linked.as_deref() != Some(self.name.as_str()) {
             // As timedatectl links it; where no systemd runs, tools expect the whole path.
-            let target = if unit::is_running(probe)? { Path::new("..").join(zone.strip_prefix("/").unwrap_or(&zone)) } else { zone };
+            let target = if systemd { Path::new("..").join(zone.strip_prefix("/").unwrap_or(&zone)) } else { zone };
             plan.push(Change::Symlink { path: LINK.into(), target });
         }
-        // Only some distributions keep the name in a file too; where it is, it must not say something else.
+        // Only some distributions keep the name in a file too; where it is, it must not say something else. Systemd's tools leave it
+        // alone, and so does Ansible where it uses them.
         let file = Path::new(FILE);
-        if probe.exists(file)? && probe.read_text(file)?.trim() != self.name {
+        if !systemd && probe.exists(file)? && probe.read_text(file)?.trim() != self.name {
             plan.push(Change::Write {
                 path: PathBuf::from(FILE),
                 content: Content::Text(format!("{}\n", self.name)),
@@ -96,9 +98,12 @@ mod tests {
             (Fake::new(), zone),
             (Fake::new().file("/run/systemd/system/x", ""), "../usr/share/zoneinfo/Europe/Berlin"),
         ] {
-            let mut trial = Trial::new(host.file(zone, ""));
+            let systemd = target.starts_with("..");
+            let mut trial = Trial::new(host.file(zone, "").file("/etc/timezone", "Etc/UTC\n"));
             let options = json!({"name": "Europe/Berlin"});
             assert_eq!(trial.apply("timezone", options.clone()).verdict, Verdict::Changed);
+            let named = trial.host.text("/etc/timezone").unwrap();
+            assert_eq!(named, if systemd { "Etc/UTC\n" } else { "Europe/Berlin\n" });
             let link = trial.host.read_link(Path::new("/etc/localtime")).unwrap();
             assert_eq!(link, Path::new(target));
             assert_eq!(trial.apply("timezone", options).verdict, Verdict::Unchanged);
