@@ -1,6 +1,11 @@
 //! Requests over dialled streams: proxies, TLS, logging in, redirections.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -93,6 +98,11 @@ impl Drop for Driver {
         self.0.abort();
     }
 }
+
+/// Times that a socket which is not there yet is tried, and the time between. Who was started by the task before needs a moment,
+/// which slower tools give without meaning to.
+const SOCKET_TRIES: usize = 5;
+const SOCKET_PAUSE: Duration = Duration::from_millis(200);
 
 impl<'a> Client<'a> {
     /// A client that sends simple requests; the rest is set on its fields.
@@ -258,7 +268,7 @@ impl<'a> Client<'a> {
     /// A stream to the server, and the proxy it goes through where that has to be told the address.
     async fn connect(&self, address: &Address) -> Result<(Stream, Option<Address>), HttpError> {
         if let Some(socket) = &self.unix_socket {
-            let stream = self.dial.open(&Endpoint::Unix(socket.clone())).await.map_err(HttpError::Dial)?;
+            let stream = self.open_socket(socket).await?;
             return Ok((if address.secure { self.secured(stream, &address.host).await? } else { stream }, None));
         }
         let proxy = proxy::choose(address, |name| self.proxies.get(name).cloned())?;
@@ -275,6 +285,17 @@ impl<'a> Client<'a> {
         }
         let stream = tunnel(stream, &proxy, address).await?;
         Ok((self.secured(stream, &address.host).await?, None))
+    }
+
+    async fn open_socket(&self, socket: &Path) -> Result<Stream, HttpError> {
+        let endpoint = Endpoint::Unix(socket.to_owned());
+        for _ in 1..SOCKET_TRIES {
+            if let Ok(stream) = self.dial.open(&endpoint).await {
+                return Ok(stream);
+            }
+            tokio::time::sleep(SOCKET_PAUSE).await;
+        }
+        self.dial.open(&endpoint).await.map_err(HttpError::Dial)
     }
 
     async fn open(&self, address: &Address) -> Result<Stream, HttpError> {
