@@ -104,6 +104,9 @@ const TOGETHER_MIN: usize = 8;
 
 /// Whether these are many files, and nothing among the changes needs one of them in its place.
 fn together(changes: &[Change]) -> bool {
+    if changes.len() < TOGETHER_MIN {
+        return false;
+    }
     let mut files = HashSet::new();
     let independent = changes.iter().all(|change| match change {
         Change::Write { path, content, in_place: false, .. } => {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -19,9 +19,7 @@ use super::real::timespec;
 use crate::protocol::Attributes;
 
 /// Bytes after which what has been written is sent on to the disk while more comes in.
-const STRIDE_BYTES: usize = 8 << 20;
-/// Bytes moved at a time.
-const CHUNK_BYTES: usize = 256 << 10;
+const STRIDE_BYTES: u64 = 8 << 20;
 
 /// Who writes.
 #[derive(Clone, Copy, Debug)]
@@ -143,31 +141,20 @@ fn write(
 
 /// Copies all of it. What is large goes to the disk while the rest comes in, so that the wait at the end is short.
 fn copy(content: &mut dyn Read, file: &mut File) -> io::Result<()> {
-    let (ticks, heard) = mpsc::channel::<()>();
+    if io::copy(&mut content.take(STRIDE_BYTES), file)? < STRIDE_BYTES {
+        return Ok(());
+    }
     std::thread::scope(|scope| {
-        let mut buffer = vec![0; CHUNK_BYTES];
-        let (mut since, mut heard, mut ticks) = (0, Some(heard), Some(ticks));
+        let (ticks, heard) = mpsc::channel::<()>();
+        // Where this cannot be had, all of the waiting comes at the end.
+        if let Ok(file) = file.try_clone() {
+            // Whether it has worked is asked at the end, of all of the file.
+            scope.spawn(move || heard.iter().for_each(|()| drop(file.sync_data())));
+        }
         loop {
-            let length = match content.read(&mut buffer) {
-                Ok(0) => break Ok(()),
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => break Err(error),
-            };
-            if let Err(error) = file.write_all(&buffer[..length]) {
-                break Err(error);
-            }
-            since += length;
-            if since >= STRIDE_BYTES {
-                since = 0;
-                if let Some(heard) = heard.take() {
-                    match file.try_clone() {
-                        // Whether it has worked is asked at the end, of all of the file.
-                        Ok(file) => drop(scope.spawn(move || heard.iter().for_each(|()| drop(file.sync_data())))),
-                        Err(_) => ticks = None,
-                    }
-                }
-                let _ = ticks.as_ref().map(|ticks| ticks.send(()));
+            let _ = ticks.send(());
+            if io::copy(&mut content.take(STRIDE_BYTES), file)? < STRIDE_BYTES {
+                return Ok(());
             }
         }
     })
