@@ -49,18 +49,40 @@ fn offset(text: &str) -> Option<Offset> {
     Offset::from_seconds(if text.starts_with('-') { -seconds } else { seconds }).ok()
 }
 
+impl Day {
+    /// Year, month or day by its name.
+    #[must_use]
+    pub fn part(self, name: &str) -> Option<Value> {
+        Some(match name {
+            "year" => Value::from(self.0.year()),
+            "month" => Value::from(self.0.month()),
+            "day" => Value::from(self.0.day()),
+            _ => return None,
+        })
+    }
+}
+
+impl Clock {
+    /// Hour, minute, second or microsecond by its name.
+    #[must_use]
+    pub fn part(self, name: &str) -> Option<Value> {
+        Some(match name {
+            "hour" => Value::from(self.0.hour()),
+            "minute" => Value::from(self.0.minute()),
+            "second" => Value::from(self.0.second()),
+            "microsecond" => Value::from(self.0.subsec_nanosecond() / 1000),
+            _ => return None,
+        })
+    }
+}
+
 impl Object for Day {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Plain
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        Some(match key.as_str()? {
-            "year" => Value::from(self.0.year()),
-            "month" => Value::from(self.0.month()),
-            "day" => Value::from(self.0.day()),
-            _ => return None,
-        })
+        self.part(key.as_str()?)
     }
 
     fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Outcome {
@@ -91,13 +113,7 @@ impl Object for Clock {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        Some(match key.as_str()? {
-            "hour" => Value::from(self.0.hour()),
-            "minute" => Value::from(self.0.minute()),
-            "second" => Value::from(self.0.second()),
-            "microsecond" => Value::from(self.0.subsec_nanosecond() / 1000),
-            _ => return None,
-        })
+        self.part(key.as_str()?)
     }
 
     fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Outcome {

@@ -70,17 +70,10 @@ impl Object for Moment {
     }
 
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        Some(match key.as_str()? {
-            "year" => Value::from(self.0.year()),
-            "month" => Value::from(self.0.month()),
-            "day" => Value::from(self.0.day()),
-            "hour" => Value::from(self.0.hour()),
-            "minute" => Value::from(self.0.minute()),
-            "second" => Value::from(self.0.second()),
-            "microsecond" => Value::from(self.0.subsec_nanosecond() / 1000),
-            "tzinfo" => Value::from(()),
-            _ => return None,
-        })
+        match key.as_str()? {
+            "tzinfo" => Some(Value::from(())),
+            name => Day(self.0.date()).part(name).or_else(|| Clock(self.0.time()).part(name)),
+        }
     }
 
     fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, args: &[Value]) -> Outcome {
