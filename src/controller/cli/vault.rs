@@ -140,10 +140,14 @@ impl Files {
         Ok(())
     }
 
-    fn decrypt(&self, context: &Context) -> Result<(), Problem> {
+    /// What is in all of them. All or none: one that cannot be opened is found before the first one is written anew.
+    fn opened(&self, context: &Context) -> Result<Vec<Secret<Vec<u8>>>, Problem> {
         let keys = self.keys.to_read(context)?;
-        let plain = self.files.iter().map(|file| open(file, &read(file)?, &keys)).collect::<Result<Vec<_>, _>>()?;
-        for (file, content) in self.files.iter().zip(&plain) {
+        self.files.iter().map(|file| open(file, &read(file)?, &keys)).collect()
+    }
+
+    fn decrypt(&self, context: &Context) -> Result<(), Problem> {
+        for (file, content) in self.files.iter().zip(&self.opened(context)?) {
             replace(file, content.expose(), Some(PRIVATE))?;
         }
         Ok(())
@@ -152,10 +156,7 @@ impl Files {
 
 impl Rekey {
     fn execute(&self, context: &Context) -> Result<(), Problem> {
-        let old = self.files.keys.to_read(context)?;
-        // All or none: a file that cannot be opened is found before the first one is written anew.
-        let files = &self.files.files;
-        let plain = files.iter().map(|file| open(file, &read(file)?, &old)).collect::<Result<Vec<_>, _>>()?;
+        let plain = self.files.opened(context)?;
         let given = self.new_vault_password_file.as_ref().map(|file| file.display().to_string());
         let id = self.new_vault_id.clone().or(given).map(|text| VaultId::parse(&text));
         let label = id.as_ref().map(|id| id.label.clone());
@@ -165,7 +166,7 @@ impl Rekey {
         };
         let label = self.files.keys.encrypt_vault_id.clone().or(label).unwrap_or_else(|| "default".to_owned());
         let password = new.password(None).ok_or_else(|| Problem::World("no new password was given".to_owned()))?;
-        for (file, content) in files.iter().zip(&plain) {
+        for (file, content) in self.files.files.iter().zip(&plain) {
             replace(file, vault::encrypt(content.expose(), password, shown(&label)).as_bytes(), None)?;
         }
         Ok(())
