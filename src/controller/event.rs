@@ -114,6 +114,14 @@ pub struct TaskInfo {
     pub handler: bool,
 }
 
+impl TaskInfo {
+    /// What the task is called in headings: with its role in front.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.role.as_ref().map_or_else(|| self.name.clone(), |role| format!("{role} : {}", self.name))
+    }
+}
+
 /// How a task or an item ended on a host.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -173,6 +181,24 @@ pub struct Tally {
     pub ignored: u32,
     /// Tasks of which check mode cannot know what they would do.
     pub unknown: u32,
+}
+
+impl Tally {
+    /// Whether something went wrong on the host.
+    #[must_use]
+    pub const fn bad(&self) -> bool {
+        self.failed > 0 || self.unreachable > 0
+    }
+
+    /// All of it in one word: the worst counts.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self {
+            tally if tally.bad() => Status::Failed,
+            tally if tally.changed > 0 => Status::Changed,
+            _ => Status::Ok,
+        }
+    }
 }
 
 /// Where events go. Cheap to clone.

@@ -18,7 +18,7 @@ pub use paint::Paint;
 pub(in crate::controller) use screen::Shown;
 pub use screen::{Look, Screen};
 
-use super::event::{Event, Events, TaskInfo};
+use super::event::{Event, Events};
 
 /// Shows events as they come.
 pub trait Renderer: Send {
@@ -90,9 +90,4 @@ impl Sink {
         // A renderer that panicked once still shows what it can: the panic is reported by its hook.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// What a task is called in headings.
-fn title(task: &TaskInfo) -> String {
-    task.role.as_ref().map_or_else(|| task.name.clone(), |role| format!("{role} : {}", task.name))
 }

@@ -28,6 +28,13 @@ impl Paint {
         self.style(style, text)
     }
 
+    /// One number of a recap, coloured where there is something to see.
+    #[must_use]
+    pub fn number(self, name: &str, count: u32, status: Status) -> String {
+        let text = format!("{name}={count:<4}");
+        if count > 0 { self.status(status, &text) } else { text }
+    }
+
     /// A heading.
     #[must_use]
     pub fn heading(self, text: &str) -> String {

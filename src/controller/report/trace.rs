@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 
-use super::{Renderer, title};
+use super::Renderer;
 use crate::controller::event::{Event, Status, Tally};
 
 /// The environment variable that names the file of the trace.
@@ -46,7 +46,7 @@ impl Renderer for Trace {
             Event::Ended { host, task, report, .. } => {
                 let changed = report.status == Status::Changed;
                 self.line(&json!({
-                    "e": "task", "host": host, "name": title(task), "action": task.module, "path": task.place,
+                    "e": "task", "host": host, "name": task.title(), "action": task.module, "path": task.place,
                     "status": status(report.status), "changed": changed,
                 }));
             }

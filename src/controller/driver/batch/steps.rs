@@ -27,8 +27,7 @@ impl Steps {
         if self.goes_on {
             return true;
         }
-        let name = task.role.as_ref().map_or_else(|| task.name.clone(), |role| format!("{role} : {}", task.name));
-        let question = format!("Perform task: TASK: {name} (N)o/(y)es/(c)ontinue:");
+        let question = format!("Perform task: TASK: {} (N)o/(y)es/(c)ontinue:", task.title());
         let answer = self.ask.answer("", &question, true).map(|answer| answer.reveal().trim().to_ascii_lowercase());
         let wants = match answer.as_deref() {
             Some("y" | "yes") => true,

@@ -56,7 +56,7 @@ impl Ansible {
             return;
         }
         let kind = if task.handler { "RUNNING HANDLER" } else { "TASK" };
-        self.banner(&format!("{kind} [{}]", clean(&super::title(task))));
+        self.banner(&format!("{kind} [{}]", clean(&task.title())));
         if self.verbosity > 1 {
             self.screen.line(&format!("task path: {}", place(task)));
         }
@@ -159,17 +159,7 @@ impl Ansible {
 
     fn numbers(&self, host: &str, tally: &Tally) -> String {
         let paint = self.screen.paint();
-        let worst = if tally.failed > 0 || tally.unreachable > 0 {
-            Status::Failed
-        } else if tally.changed > 0 {
-            Status::Changed
-        } else {
-            Status::Ok
-        };
-        let number = |name: &str, count: u32, status: Status| {
-            let text = format!("{name}={count:<4}");
-            if count == 0 { text } else { paint.status(status, &text) }
-        };
+        let number = |name: &str, count: u32, status: Status| paint.number(name, count, status);
         let numbers = [
             number("ok", tally.ok, Status::Ok),
             number("changed", tally.changed, Status::Changed),
@@ -179,7 +169,7 @@ impl Ansible {
             number("rescued", tally.rescued, Status::Ok),
             number("ignored", tally.ignored, Status::Unreachable),
         ];
-        format!("{} : {}", paint.status(worst, &format!("{:<NAME_COLUMNS$}", clean(host))), numbers.join(" "))
+        format!("{} : {}", paint.status(tally.status(), &format!("{:<NAME_COLUMNS$}", clean(host))), numbers.join(" "))
     }
 }
 
@@ -195,7 +185,7 @@ impl Renderer for Ansible {
             Event::Item { host, task, label, report } => self.item(host, task, label, report),
             Event::Retry { host, task, left } => {
                 self.begin(task);
-                let text = format!("FAILED - RETRYING: [{host}]: {} ({left} retries left).", super::title(task));
+                let text = format!("FAILED - RETRYING: [{host}]: {} ({left} retries left).", task.title());
                 self.screen.line(&self.screen.paint().dim(&clean(&text)));
             }
             Event::Ended { host, task, delegated_to, looped, report } => {

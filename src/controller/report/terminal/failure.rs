@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     lines::{Block, indent},
-    title, value,
+    value,
 };
 use crate::controller::{
     event::Status,
@@ -19,7 +19,7 @@ pub(super) fn details(block: &Block<'_>, paint: Paint) -> String {
     let report = block.report;
     let mut lines = vec![paint.status(Status::Failed, &indent(&clean(&message(block)), "  "))];
     let mut field = |name: &str, text: &str| lines.push(format!("  {} {text}", paint.dim(&format!("{name:<8}"))));
-    field("task", &clean(&title(block.task)));
+    field("task", &clean(&block.task.title()));
     field("where", &block.task.place);
     let result = &report.result;
     if let Some(command) = result.get("cmd").and_then(command) {

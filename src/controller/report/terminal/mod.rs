@@ -11,7 +11,7 @@ mod tests;
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
-use super::{Renderer, Screen, paint::clean, title};
+use super::{Renderer, Screen, paint::clean};
 use crate::controller::event::{Event, Report, Status, TaskInfo};
 use lines::{Block, Held};
 use progress::Progress;
@@ -82,7 +82,7 @@ impl Terminal {
             return;
         }
         let kind = if task.handler { "RUNNING HANDLER" } else { "TASK" };
-        self.heading(&format!("{kind} [{}]", clean(&title(task))));
+        self.heading(&format!("{kind} [{}]", clean(&task.title())));
         if self.verbosity > 0 {
             self.screen.line(&self.screen.paint().dim(&format!("task path: {}", task.place)));
         }
@@ -174,7 +174,7 @@ impl Renderer for Terminal {
                 self.begin(task);
                 self.flush();
                 let tries = if *left == 1 { "retry" } else { "retries" };
-                let line = format!("FAILED - RETRYING: [{host}]: {} ({left} {tries} left).", clean(&title(task)));
+                let line = format!("FAILED - RETRYING: [{host}]: {} ({left} {tries} left).", clean(&task.title()));
                 self.screen.line(&self.screen.paint().dim(&line));
             }
             Event::Ended { host, task, delegated_to, looped, report } => {

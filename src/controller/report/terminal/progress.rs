@@ -8,7 +8,6 @@ use std::{
 use indexmap::IndexMap;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::title;
 use crate::controller::{
     event::TaskInfo,
     report::{Screen, paint::clean},
@@ -65,7 +64,7 @@ impl Progress {
             |bottom| bottom.bar,
         );
         bar.reset_elapsed();
-        let bottom = Bottom { bar, task: task.id, title: clean(&title(task)), hosts, done: HashSet::new() };
+        let bottom = Bottom { bar, task: task.id, title: clean(&task.title()), hosts, done: HashSet::new() };
         bottom.say();
         self.bottom = Some(bottom);
     }

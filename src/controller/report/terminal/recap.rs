@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::{
     failure,
     lines::{Block, indent, names},
-    title, value,
+    value,
 };
 use crate::{
     controller::{
@@ -42,7 +42,7 @@ impl Trouble {
         if let Some(last) = last.filter(|_| message == NO_MESSAGE) {
             message = format!("{message}: {}", last.trim());
         }
-        Self { host: host.to_owned(), task: clean(&title(task)), place: task.place.clone(), message }
+        Self { host: host.to_owned(), task: clean(&task.title()), place: task.place.clone(), message }
     }
 }
 
@@ -91,7 +91,7 @@ impl Recap<'_> {
         let (time, hosts) = (elapsed(self.seconds), count(self.hosts.len(), "host"));
         let on = |of: fn(&Tally) -> u32| self.hosts.values().filter(|tally| of(tally) > 0).count();
         let lost: Vec<String> =
-            self.hosts.iter().filter(|(_, tally)| bad(tally)).map(|(host, _)| host.clone()).collect();
+            self.hosts.iter().filter(|(_, tally)| tally.bad()).map(|(host, _)| host.clone()).collect();
         if !lost.is_empty() {
             let of =
                 if self.hosts.len() > lost.len() { format!(" ({} of {hosts})", lost.len()) } else { String::new() };
@@ -142,15 +142,7 @@ impl Recap<'_> {
 }
 
 fn numbers(host: &str, width: usize, tally: &Tally, paint: Paint) -> String {
-    let status = match tally {
-        tally if bad(tally) => Status::Failed,
-        tally if tally.changed > 0 => Status::Changed,
-        _ => Status::Ok,
-    };
-    let field = |name: &str, number: u32, status: Status| {
-        let text = format!("{name}={number:<4}");
-        if number > 0 { paint.status(status, &text) } else { text }
-    };
+    let field = |name: &str, number: u32, status: Status| paint.number(name, number, status);
     let mut fields = vec![
         field("ok", tally.ok, Status::Ok),
         field("changed", tally.changed, Status::Changed),
@@ -163,11 +155,7 @@ fn numbers(host: &str, width: usize, tally: &Tally, paint: Paint) -> String {
     if tally.unknown > 0 {
         fields.push(field("unknown", tally.unknown, Status::Unknown));
     }
-    format!("{} : {}", paint.status(status, &format!("{host:<width$}")), fields.join(" ")).trim_end().to_owned()
-}
-
-const fn bad(tally: &Tally) -> bool {
-    tally.failed > 0 || tally.unreachable > 0
+    format!("{} : {}", paint.status(tally.status(), &format!("{host:<width$}")), fields.join(" ")).trim_end().to_owned()
 }
 
 fn count(number: usize, noun: &str) -> String {
