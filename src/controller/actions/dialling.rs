@@ -4,7 +4,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     controller::{
-        connection::{Endpoint, Stream},
+        connection::{Connection, Endpoint, Stream},
         executor::Turn,
     },
     protocol::Failure,
@@ -25,19 +25,14 @@ impl Dial for Turn {
     }
 }
 
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::controller::connection::Connection;
+/// Dials from the controller.
+pub struct Here;
 
-    /// Dials from where the test runs.
-    pub struct Here;
-
-    impl Dial for Here {
-        fn open<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Stream, Failure>> {
-            Box::pin(
-                async move { Connection::Local.dial(endpoint).await.map_err(|error| Failure::new(error.to_string())) },
-            )
-        }
+impl Dial for Here {
+    fn open<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Stream, Failure>> {
+        Box::pin(async move {
+            let dialled = Connection::Local.dial(endpoint).await;
+            dialled.map_err(|error| Failure::new(error.to_string()))
+        })
     }
 }

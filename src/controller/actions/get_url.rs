@@ -377,7 +377,7 @@ mod tests {
 
     use super::*;
     use crate::controller::actions::{
-        dialling::tests::Here,
+        dialling::Here,
         http::{
             server::{Received, serve},
             tls::Trust,

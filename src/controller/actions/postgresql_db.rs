@@ -79,15 +79,11 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    match act(turn).await {
-        Ok(outcome) => outcome.into(),
-        Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),
-    }
+    act(turn).await.into()
 }
 
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
-    let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
-    let db = Db::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let db: Db = turn.parsed()?;
     if matches!(db.state, DbState::Dump | DbState::Restore) {
         return Err(Failure::new("state dump and restore are not supported")
             .hint("postgresql_load loads a dump of the controller, wholly or not at all; pg_dump runs with command"));

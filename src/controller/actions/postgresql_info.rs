@@ -49,15 +49,11 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    match act(turn).await {
-        Ok(outcome) => outcome.into(),
-        Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),
-    }
+    act(turn).await.into()
 }
 
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
-    let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
-    let info = Info::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let info: Info = turn.parsed()?;
     let session = match info.login.connect(turn, &info.db).await {
         Ok(session) => session,
         Err(error) => {

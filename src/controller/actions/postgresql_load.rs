@@ -77,15 +77,11 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    match act(turn).await {
-        Ok(outcome) => outcome.into(),
-        Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),
-    }
+    act(turn).await.into()
 }
 
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
-    let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
-    let load = Load::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let load: Load = turn.parsed()?;
     let path =
         turn.find_file("files", &load.src).or_else(|failure| turn.find_file("db", &load.src).map_err(|_| failure))?;
     let trust = load.login.trust(turn);

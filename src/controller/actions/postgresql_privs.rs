@@ -103,15 +103,11 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    match act(turn).await {
-        Ok(outcome) => outcome.into(),
-        Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),
-    }
+    act(turn).await.into()
 }
 
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
-    let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
-    let privs = Privs::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let privs: Privs = turn.parsed()?;
     let session = match privs.login.connect(turn, &privs.login_db).await {
         Ok(session) => session,
         Err(error) => {

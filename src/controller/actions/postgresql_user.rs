@@ -81,10 +81,7 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    match act(turn).await {
-        Ok(outcome) => outcome.into(),
-        Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),
-    }
+    act(turn).await.into()
 }
 
 /// What a user is called among predictions, which are about databases otherwise.
@@ -93,8 +90,7 @@ pub(super) fn predicted(user: &str) -> String {
 }
 
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
-    let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
-    let user = User::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let user: User = turn.parsed()?;
     let flags = user.flags()?;
     let there = user.state == State::Present;
     if turn.check && there && predictions::of(turn, &user.login, &predicted(&user.name)).await.database {

@@ -105,8 +105,7 @@ impl From<Failure> for Refused {
 }
 
 async fn act(turn: &Turn) -> Result<(), Refused> {
-    let given = turn.json_options().map_err(|error| Failure::new(error.message))?;
-    let reboot = Reboot::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))?;
+    let reboot: Reboot = turn.parsed()?;
     let before = reboot.boot(turn).await.map_err(|message| Failure::new(message.to_string()))?;
     let command = reboot.command(turn).await?;
     match shell(turn, &command).await {

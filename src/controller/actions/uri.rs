@@ -98,10 +98,7 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    match act(turn).await {
-        Ok(outcome) => outcome.into(),
-        Err(failure) => Outcome::new(Verdict::Failed(failure)).into(),
-    }
+    act(turn).await.into()
 }
 
 async fn act(turn: &Turn) -> Result<Outcome, Failure> {
@@ -363,7 +360,7 @@ mod tests {
 
     use super::*;
     use crate::controller::actions::{
-        dialling::tests::Here,
+        dialling::Here,
         http::{
             server::{Received, serve},
             tls::Trust,

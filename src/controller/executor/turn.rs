@@ -23,7 +23,8 @@ use crate::{
         template::{self, TemplateError},
         variables::{Layer, Scope},
     },
-    protocol::{Blob, Failure, Map, Outcome},
+    protocol::{Blob, Failure, Map, Outcome, Verdict},
+    remote::Options,
 };
 
 /// One attempt at a task on a host.
@@ -114,6 +115,12 @@ impl From<Outcome> for Done {
     }
 }
 
+impl From<Result<Outcome, Failure>> for Done {
+    fn from(ended: Result<Outcome, Failure>) -> Self {
+        ended.unwrap_or_else(|failure| Outcome::new(Verdict::Failed(failure))).into()
+    }
+}
+
 impl Done {
     /// A failure with a message.
     pub fn failed(message: impl Into<String>) -> Self {
@@ -140,6 +147,15 @@ impl Turn {
     /// When one has no JSON form.
     pub fn json_options(&self) -> Result<Map, TemplateError> {
         self.options.iter().map(|(name, value)| Ok((name.clone(), template::to_json(value)?))).collect()
+    }
+
+    /// The options as the action knows them.
+    ///
+    /// # Errors
+    /// When one has no JSON form, or is not as it is to be.
+    pub fn parsed<T: Options>(&self) -> Result<T, Failure> {
+        let given = self.json_options().map_err(|error| Failure::new(error.message))?;
+        T::parse(&given).map_err(|problems| Failure::new(problems.join("; ")))
     }
 
     /// An option as text.

@@ -12,13 +12,9 @@ use super::{
     netrc,
     tls::{BUNDLES, Trust, settings},
 };
-use crate::{
-    controller::{
-        actions::dialling::Dial,
-        connection::{Connection, Endpoint, Stream},
-        template::{WebOptions, emit::python},
-    },
-    protocol::Failure,
+use crate::controller::{
+    actions::dialling::Here,
+    template::{WebOptions, emit::python},
 };
 
 /// Seconds that each step may take where nobody says.
@@ -27,18 +23,6 @@ const TIMEOUT: f64 = 10.0;
 const BODY_MAX: usize = 64 << 20;
 /// What to call oneself.
 const AGENT: &str = "ansible-httpget";
-
-/// Dials from the controller.
-struct Here;
-
-impl Dial for Here {
-    fn open<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, Result<Stream, Failure>> {
-        Box::pin(async move {
-            let dialled = Connection::Local.dial(endpoint).await;
-            dialled.map_err(|error| Failure::new(error.to_string()))
-        })
-    }
-}
 
 /// Trust as the controller has it.
 struct OwnTrust {
