@@ -16,8 +16,8 @@ use rustix::fs::{AtFlags, CWD, Gid, Timespec, Timestamps, UTIME_OMIT, Uid};
 use sha2::{Digest, Sha256};
 
 use super::{
-    command,
-    system::{Duplex, FileKind, Output, Stat, System},
+    command, inode,
+    system::{Duplex, FileKind, Inode, Output, Stat, System},
     writing::{Held, Writer, beside},
 };
 use crate::protocol::{Attributes, Run};
@@ -115,6 +115,10 @@ impl System for Real {
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
         fs::read_link(path)
+    }
+
+    fn inode(&self, path: &Path) -> Option<io::Result<Inode>> {
+        Some(inode::look(path))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<String>> {
