@@ -13,6 +13,7 @@ mod expression;
 pub mod flags;
 mod globbing;
 mod inspection;
+mod name_service;
 #[cfg(test)]
 mod rehearsal;
 pub mod replacement;
