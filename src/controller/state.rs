@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -19,7 +19,7 @@ use super::{
     },
     event::{Event, Events, Tally},
     inventory::Inventory,
-    playbook::Loader,
+    playbook::{Loader, reading::Reading},
     settings::Settings,
     template::Fetch,
     variables::{Layer, Var, shared::Shared},
@@ -55,6 +55,8 @@ pub struct Run {
     layers: Mutex<HashMap<String, Arc<Layer>>>,
     /// Layers that tasks see alike.
     pub shared: Shared,
+    /// Which facts the files of the run name; set before the first play.
+    pub reading: OnceLock<Reading>,
     tasks: AtomicU64,
 }
 
@@ -86,6 +88,8 @@ pub struct HostState {
     pub unreachable: bool,
     /// Failed for the rest of the run.
     pub failed: bool,
+    /// Whether only those facts were gathered that the files of the run name.
+    pub partial_facts: bool,
     /// Whether facts were gathered (for `gathering = smart`).
     pub fresh_facts: bool,
 }
@@ -151,6 +155,7 @@ impl Run {
             links: Mutex::default(),
             layers: Mutex::default(),
             shared: Shared::default(),
+            reading: OnceLock::new(),
             tasks: AtomicU64::new(1),
         }
     }

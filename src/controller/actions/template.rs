@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::setup;
 use crate::{
     controller::{
         executor::{Done, Turn},
@@ -10,7 +11,7 @@ use crate::{
             error::Trouble,
             files::{Layout, render_file},
         },
-        variables::{Layer, Var},
+        variables::Var,
     },
     protocol::{Failure, Map, Outcome, Verdict},
     remote::{OptionSpec, modules},
@@ -93,7 +94,10 @@ pub async fn run(turn: &Turn) -> Done {
         Ok(text) => text,
         Err(error) => return Done::failed(format!("cannot read {}: {error}", path.display())),
     };
-    let mut extra = Layer::new();
+    let mut extra = match setup::complete(turn, |reading| !reading.covers(&path, &text)).await {
+        Ok(facts) => facts,
+        Err(failure) => return Outcome::new(Verdict::Failed(failure)).into(),
+    };
     let mut set = |name: &str, value: String| {
         extra.insert(std::sync::Arc::from(name), Var::data(value));
     };
