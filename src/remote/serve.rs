@@ -52,7 +52,7 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
                 }
                 let inline = job::inline(&call, &body);
                 let wire_cell = std::cell::RefCell::new(&mut wire);
-                let mut blobs = FromController { wire: &wire_cell, call: id, inline };
+                let mut blobs = FromController { wire: &wire_cell, call: id, inline, announced: VecDeque::new() };
                 let mut progress = |text: &str, amount: Option<(u64, u64)>| {
                     let shown = FromHost::Progress { id, text: text.to_owned(), amount };
                     // A broken connection is found by the next frame that matters.
@@ -80,6 +80,11 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
     }
     Ok(())
 }
+
+/// How much is asked for ahead of its turn: small contents, as many as fit into memory if they are not fetched in the end.
+const AHEAD_BYTES_EACH: u64 = 256 << 10;
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
+const AHEAD_MAX: usize = 20_000;
 
 struct Wire<'a> {
     input: &'a mut dyn Read,
@@ -117,6 +122,8 @@ struct FromController<'w, 'a> {
     wire: &'w std::cell::RefCell<&'w mut Wire<'a>>,
     call: u64,
     inline: HashMap<String, Vec<u8>>,
+    /// Hashes of what has been asked for ahead.
+    announced: VecDeque<String>,
 }
 
 impl Blobs for FromController<'_, '_> {
@@ -124,7 +131,10 @@ impl Blobs for FromController<'_, '_> {
         if let Some(content) = self.inline.get(&blob.sha256) {
             return Ok(Box::new(content.as_slice()));
         }
-        self.wire.borrow_mut().send(&FromHost::Need { id: self.call, blob: blob.clone() }, &[])?;
+        match self.announced.iter().position(|sha256| *sha256 == blob.sha256) {
+            Some(at) => drop(self.announced.drain(..=at)),
+            None => self.need(blob)?,
+        }
         Ok(Box::new(Streamed {
             wire: self.wire,
             sha256: blob.sha256.clone(),
@@ -133,6 +143,26 @@ impl Blobs for FromController<'_, '_> {
             at: 0,
             last: false,
         }))
+    }
+
+    fn announce(&mut self, blobs: &[&Blob]) -> io::Result<()> {
+        let (mut count, mut bytes) = (0, 0);
+        for blob in blobs.iter().filter(|blob| !self.inline.contains_key(&blob.sha256)) {
+            count += 1;
+            bytes += blob.size;
+            if blob.size > AHEAD_BYTES_EACH || bytes > AHEAD_BYTES_MAX || count > AHEAD_MAX {
+                break;
+            }
+            self.announced.push_back(blob.sha256.clone());
+            self.need(blob)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromController<'_, '_> {
+    fn need(&self, blob: &Blob) -> io::Result<()> {
+        self.wire.borrow_mut().send(&FromHost::Need { id: self.call, blob: blob.clone() }, &[])
     }
 }
 

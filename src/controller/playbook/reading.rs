@@ -35,6 +35,9 @@ const APART: &[&str] = &[
     "action_plugins",
 ];
 
+/// Endings of files with plays, tasks, variables and templates; in a folder `templates` any will do.
+const ENDINGS: &[&str] = &["yml", "yaml", "json", "j2", "jinja", "jinja2", "toml", "ini"];
+
 /// Variables of paths that lie where their files are.
 const PLACES: &[&str] = &["{{ playbook_dir }}", "{{playbook_dir}}", "{{ role_path }}", "{{role_path}}"];
 
@@ -215,11 +218,14 @@ impl Reading {
     }
 }
 
+/// Whether a folder or file is left until a task reads it, if one does.
 fn apart(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
-    let hidden = name.starts_with('.');
-    let prose = name.ends_with(".md") || name.ends_with(".rst");
-    hidden || if entry.file_type().is_dir() { APART.contains(&name.as_ref()) } else { prose }
+    if entry.file_type().is_dir() {
+        return name.starts_with('.') || APART.contains(&name.as_ref());
+    }
+    let ending = entry.path().extension().and_then(OsStr::to_str);
+    ending.is_some_and(|ending| !ENDINGS.contains(&ending)) && !entry.path().iter().any(|part| part == "templates")
 }
 
 /// Whether the inventory holds what is encrypted in a file, decrypted: it was looked through there.
