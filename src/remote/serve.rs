@@ -220,3 +220,46 @@ fn user_name(system: &dyn System) -> String {
         .and_then(|fields| fields.first().map(|&name| name.to_owned()))
         .unwrap_or(uid)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        protocol::Call,
+        remote::machine::{digest, real::Real},
+    };
+
+    #[test]
+    fn contents_of_a_tree_are_asked_for_before_the_first_one_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = |at: usize| format!("content {at}\n").repeat(20_000).into_bytes();
+        let blobs: Vec<Blob> =
+            (0..2).map(|at| Blob { sha256: digest(&content(at)), size: content(at).len() as u64 }).collect();
+        let file = |at: usize| json!({"kind": "file", "path": format!("f{at}"), "mode": 0o644, "blob": blobs[at]});
+        let options = json!({"dest": folder.path(), "_tree": [file(0), file(1)]});
+        let call =
+            Call { id: 7, module: "copy".to_owned(), options: options.as_object().unwrap().clone(), ..Call::default() };
+        let mut input = Vec::new();
+        frame::encode(&ToHost::Call(call), b"", &mut input).unwrap();
+        for (at, blob) in blobs.iter().enumerate() {
+            let answer = ToHost::Blob { sha256: blob.sha256.clone(), last: true, error: None };
+            frame::encode(&answer, &content(at), &mut input).unwrap();
+        }
+        let mut output = Vec::new();
+        serve(&Real::new(), &mut input.as_slice(), &mut output, Path::new("/nonexistent")).unwrap();
+        let mut said = output.as_slice();
+        let mut needs = Vec::new();
+        let outcome = loop {
+            match frame::read::<FromHost>(&mut said).unwrap().unwrap().0 {
+                FromHost::Need { id: 7, blob } => needs.push(blob.sha256),
+                FromHost::Done { id: 7, outcome } => break outcome,
+                _ => {}
+            }
+        };
+        assert_eq!(outcome.verdict, Verdict::Changed);
+        assert_eq!(needs, [blobs[0].sha256.as_str(), &blobs[1].sha256]);
+        assert_eq!(std::fs::read(folder.path().join("f1")).unwrap(), content(1));
+    }
+}
