@@ -2,6 +2,7 @@
 
 mod ahead;
 mod bare;
+mod environments;
 mod faults;
 mod interrupt;
 mod lab;
