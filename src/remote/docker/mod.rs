@@ -10,6 +10,7 @@ pub mod endpoints;
 pub mod engine;
 pub mod filters;
 pub mod http;
+pub mod layers;
 pub mod mounts;
 pub mod ports;
 pub mod pull;
