@@ -21,6 +21,8 @@ pub mod sizes;
 pub mod stream;
 
 #[cfg(test)]
+mod copy_tests;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 mod ahead;
 mod bare;
 mod faults;
+mod images;
 mod interrupt;
 mod lab;
 mod local;
