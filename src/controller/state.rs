@@ -14,7 +14,7 @@ use indexmap::IndexMap;
 use super::{
     connection::{
         Connection, Connector,
-        helper::{Blobs, Session},
+        helper::{Blobs, Session, images::Images},
         plain::Plain,
     },
     event::{Event, Events, Tally},
@@ -42,6 +42,8 @@ pub struct Run {
     pub fetch: Fetch,
     /// Content that hosts may ask for.
     pub blobs: Blobs,
+    /// Images on their way to hosts.
+    pub images: Images,
     /// `-e`.
     pub extra_vars: Arc<Layer>,
     /// Folder of the current playbook.
@@ -147,6 +149,7 @@ impl Run {
             connector,
             fetch,
             blobs: Blobs::default(),
+            images: Images::default(),
             extra_vars,
             folder: RwLock::default(),
             secrets: RwLock::default(),

@@ -66,6 +66,7 @@ catalog! {
     copy: "copy", single;
     deb822_repository: "deb822_repository", single;
     debug: "debug";
+    docker_image_copy: "docker_image_copy";
     fail: "fail";
     fetch: "fetch";
     get_url: "get_url";

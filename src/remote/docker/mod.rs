@@ -10,6 +10,7 @@ pub mod endpoints;
 pub mod engine;
 pub mod filters;
 pub mod http;
+pub mod layers;
 pub mod mounts;
 pub mod ports;
 pub mod pull;
@@ -19,6 +20,8 @@ pub mod registry;
 pub mod sizes;
 pub mod stream;
 
+#[cfg(test)]
+mod copy_tests;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]

@@ -52,6 +52,7 @@ catalog! {
     docker_host_info: Entry::of::<docker_host_info::DockerHostInfo>("docker_host_info");
     docker_image: Entry::of::<docker_image::DockerImage>("docker_image");
     docker_image_build: Entry::of::<docker_image_build::DockerImageBuild>("docker_image_build");
+    docker_image_copy: Entry::of::<docker_image_copy::DockerImageCopy>("docker_image_copy");
     docker_image_info: Entry::of::<docker_image_info::DockerImageInfo>("docker_image_info");
     docker_image_load: Entry::of::<docker_image_load::DockerImageLoad>("docker_image_load");
     docker_image_pull: Entry::of::<docker_image_pull::DockerImagePull>("docker_image_pull");

@@ -4,6 +4,7 @@ mod ahead;
 mod bare;
 mod environments;
 mod faults;
+mod images;
 mod interrupt;
 mod lab;
 mod local;

@@ -1,7 +1,7 @@
 //! Content that the controller has and a host may ask for, addressed by its SHA-256.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fs::{File, Metadata},
     io::{self, Cursor, Read},
     os::unix::fs::MetadataExt,
@@ -12,7 +12,10 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::{protocol::Blob, remote::machine::hex};
+use crate::{
+    protocol::Blob,
+    remote::{image::scratch::Window, machine::hex},
+};
 
 /// Bytes that are hashed at a time, at the most.
 const HASH_BYTES: u64 = 256 << 10;
@@ -31,7 +34,7 @@ pub trait BlobStore: Send + Sync {
     fn open(&self, blob: &Blob) -> io::Result<Box<dyn Read + Send>>;
 }
 
-/// Bytes in memory and files on disk.
+/// Bytes in memory, files on disk, and parts of files one behind the other.
 #[derive(Default)]
 pub struct Blobs {
     sources: RwLock<HashMap<String, Source>>,
@@ -46,6 +49,7 @@ type Stamp = (u64, u64, u64, i64, i64);
 enum Source {
     Bytes(Arc<[u8]>),
     File(PathBuf),
+    Parts(Arc<[Window]>),
 }
 
 impl Blobs {
@@ -72,17 +76,7 @@ impl Blobs {
             return Ok(blob.clone());
         }
         // One byte more than there is, so that the end is found by the first read.
-        let room = (metadata.len() + 1).clamp(HASH_BYTES_LEAST, HASH_BYTES);
-        let (mut hash, mut size, mut chunk) = (Sha256::new(), 0, vec![0; usize::try_from(room).unwrap_or_default()]);
-        loop {
-            let count = file.read(&mut chunk)?;
-            if count == 0 {
-                break;
-            }
-            hash.update(&chunk[..count]);
-            size += count as u64;
-        }
-        let blob = Blob { sha256: hex(&hash.finalize()), size };
+        let blob = named(&mut file, (metadata.len() + 1).clamp(HASH_BYTES_LEAST, HASH_BYTES))?;
         self.put(&blob, Source::File(path.to_owned()));
         if let (Some(stamp), Ok(mut hashed)) = (stamp, self.hashed.write()) {
             hashed.insert(path.to_owned(), (stamp, blob.clone()));
@@ -90,10 +84,57 @@ impl Blobs {
         Ok(blob)
     }
 
+    /// Takes parts of files, one behind the other; they are read once now and again for every host that asks.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub async fn add_parts(&self, parts: impl Into<Arc<[Window]>>) -> io::Result<Blob> {
+        let parts = parts.into();
+        let mut content = Joined::of(&parts);
+        let hashed = tokio::task::spawn_blocking(move || named(&mut content, HASH_BYTES));
+        let blob = hashed.await.map_err(io::Error::other)??;
+        self.put(&blob, Source::Parts(parts));
+        Ok(blob)
+    }
+
     fn put(&self, blob: &Blob, source: Source) {
         if let Ok(mut sources) = self.sources.write() {
             sources.insert(blob.sha256.clone(), source);
         }
+    }
+}
+
+/// Content by what it is, so many bytes at a time.
+fn named(content: &mut dyn Read, room: u64) -> io::Result<Blob> {
+    let (mut hash, mut size, mut chunk) = (Sha256::new(), 0, vec![0; usize::try_from(room).unwrap_or_default()]);
+    loop {
+        let count = content.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(Blob { sha256: hex(&hash.finalize()), size });
+        }
+        hash.update(&chunk[..count]);
+        size += count as u64;
+    }
+}
+
+/// Parts of files, one behind the other.
+struct Joined(VecDeque<Window>);
+
+impl Joined {
+    fn of(parts: &[Window]) -> Self {
+        Self(parts.iter().cloned().collect())
+    }
+}
+
+impl Read for Joined {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(part) = self.0.front_mut() {
+            match part.read(buffer)? {
+                0 if !buffer.is_empty() => drop(self.0.pop_front()),
+                count => return Ok(count),
+            }
+        }
+        Ok(0)
     }
 }
 
@@ -110,6 +151,7 @@ impl BlobStore for Blobs {
         match source {
             Some(Source::Bytes(bytes)) => Ok(Box::new(Cursor::new(bytes))),
             Some(Source::File(path)) => Ok(Box::new(File::open(path)?)),
+            Some(Source::Parts(parts)) => Ok(Box::new(Joined::of(&parts))),
             None => Err(io::Error::new(io::ErrorKind::NotFound, format!("content {} is not known", blob.sha256))),
         }
     }
