@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json, ser::PrettyFormatter};
 
-use super::Sight;
+use super::{Sight, Variables};
 use crate::controller::inventory::{ALL, Group};
 
 /// How `ansible-inventory` names the form.
@@ -67,7 +67,7 @@ impl List<'_> {
 
     /// A group without what is empty.
     fn entry(&self, group: &Group, children: Json, hosts: Json) -> Map<String, Json> {
-        let vars = if self.export { self.sight.variables.of_group(group) } else { Map::new() };
+        let vars = if self.export { Variables::of_group(group) } else { Map::new() };
         let parts = [("children", children), ("hosts", hosts), ("vars", vars.into())];
         let empty =
             |value: &Json| value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty);
@@ -81,7 +81,7 @@ impl List<'_> {
 
     fn host(&self, name: &str) -> Json {
         let (variables, hosts) = (&self.sight.variables, &self.sight.hosts);
-        if self.export { variables.of_host_alone(hosts, name) } else { variables.of_host(hosts, name) }.into()
+        if self.export { Variables::of_host_alone(hosts, name) } else { variables.of_host(hosts, name) }.into()
     }
 }
 

@@ -133,7 +133,10 @@ impl Inventory {
         let shown = self.view().and_then(|view| Ok((view.text(context)?, view.output().cloned())));
         let done = shown.and_then(|(text, file)| match file {
             Some(file) => replace(&file, text.as_bytes(), None),
-            None => Ok(context.screen.write(&text)),
+            None => {
+                context.screen.write(&text);
+                Ok(())
+            }
         });
         match done {
             Ok(()) => Exit::Ok,
@@ -183,7 +186,7 @@ impl View {
             }
             Self::Host { name, form, .. } if sight.hosts.host(name).is_some() => {
                 let values = if form.export {
-                    sight.variables.of_host_alone(&sight.hosts, name)
+                    Variables::of_host_alone(&sight.hosts, name)
                 } else {
                     sight.variables.of_host(&sight.hosts, name)
                 };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value as Json};
 
-use super::Sight;
+use super::{Sight, Variables};
 
 /// What the tree is drawn from.
 pub(super) struct Tree<'a> {
@@ -32,7 +32,7 @@ impl Tree<'_> {
             self.leaves(&self.sight.variables.of_host(hosts, &host.name), depth + 1, text);
         }
         if let Some(group) = hosts.group(group) {
-            self.leaves(&self.sight.variables.of_group(group), depth, text);
+            self.leaves(&Variables::of_group(group), depth, text);
         }
     }
 

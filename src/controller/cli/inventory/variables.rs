@@ -38,12 +38,12 @@ impl Variables {
     }
 
     /// What is said of this host and no other.
-    pub fn of_host_alone(&self, hosts: &Inventory, name: &str) -> Map<String, Json> {
+    pub fn of_host_alone(hosts: &Inventory, name: &str) -> Map<String, Json> {
         merged(hosts.host(name).iter().flat_map(|host| [&host.vars, &host.file_vars]))
     }
 
     /// What is said of a group.
-    pub fn of_group(&self, group: &Group) -> Map<String, Json> {
+    pub fn of_group(group: &Group) -> Map<String, Json> {
         merged([&group.vars, &group.file_vars])
     }
 }
