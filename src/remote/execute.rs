@@ -59,6 +59,7 @@ pub fn execute(
         let (verdict, later) = (verdict(&plan), plan.later.take());
         return Outcome { predicted, later, ..finish(plan, verdict, call.diff) };
     }
+    // A broken connection is found by the first content that is opened.
     let _ = blobs.announce(&wanted(&plan.changes));
     let applied = match make(system, &plan, call, blobs, progress) {
         Ok(applied) => applied,

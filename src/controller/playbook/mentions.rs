@@ -72,7 +72,6 @@ const FAMILIES: &[&str] = &[
     "ssh_executable",
     "ssh_host_key_checking",
     "ssh_pass",
-    "ssh_password",
     "ssh_pipelining",
     "ssh_port",
     "ssh_private_key",

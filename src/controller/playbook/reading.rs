@@ -49,7 +49,8 @@ const PARTS: &[&str] = &["include", "import", "extends"];
 pub struct Reading {
     mentions: Mentions,
     files: HashSet<PathBuf>,
-    folders: HashSet<PathBuf>,
+    /// Folders and files as they were named: every task names its own.
+    named: HashSet<PathBuf>,
     bytes: u64,
 }
 
@@ -146,7 +147,8 @@ impl Reading {
 
     /// A text that was read already, once.
     fn text(&mut self, path: &Path, text: &str) {
-        if let Ok(path) = path.canonicalize()
+        if self.named.insert(path.to_owned())
+            && let Ok(path) = path.canonicalize()
             && self.files.insert(path)
         {
             self.mentions.note(text);
@@ -157,32 +159,34 @@ impl Reading {
     fn named(&mut self, name: &str, places: &[&Path]) {
         let plain =
             PLACES.iter().find_map(|place| name.strip_prefix(place)).map_or(name, |rest| rest.trim_start_matches('/'));
-        if let Some(path) = places.iter().map(|place| place.join(plain)).find(|path| path.is_file()) {
-            self.file(&path);
+        let Some(path) = places.iter().map(|place| place.join(plain)).find(|path| path.is_file()) else { return };
+        match path.canonicalize() {
+            Ok(path) => self.file(path),
+            Err(_) => self.mentions.everything(),
         }
     }
 
     fn folder(&mut self, folder: &Path) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let Ok(folder) = folder.canonicalize() else { return self.mentions.everything() };
-        if !self.folders.insert(folder.clone()) {
+        if !self.named.insert(folder.to_owned()) {
             return;
         }
+        let Ok(folder) = folder.canonicalize() else { return self.mentions.everything() };
         let entries = WalkDir::new(&folder).into_iter().filter_entry(|entry| entry.depth() == 0 || !apart(entry));
         for entry in entries {
             if self.mentions.names().is_none() {
                 return;
             }
             match entry {
-                Ok(entry) if entry.file_type().is_file() => self.file(entry.path()),
+                Ok(entry) if entry.file_type().is_file() => self.file(entry.into_path()),
                 Ok(_) => {}
                 Err(_) => self.mentions.everything(),
             }
         }
     }
 
-    fn file(&mut self, path: &Path) {
-        let Ok(path) = path.canonicalize() else { return self.mentions.everything() };
+    /// A file by its whole path without links, once.
+    fn file(&mut self, path: PathBuf) {
         if self.files.contains(&path) {
             return;
         }

@@ -29,17 +29,19 @@ impl Tree<'_> {
         }
         for host in hosts.own_hosts_of(group).iter().filter(|host| self.sight.shows(&host.name)) {
             let _ = writeln!(text, "{lead}{}", host.name);
-            self.leaves(&self.sight.variables.of_host(hosts, &host.name), depth + 1, text);
+            if self.vars {
+                leaves(&self.sight.variables.of_host(hosts, &host.name), depth + 1, text);
+            }
         }
-        if let Some(group) = hosts.group(group) {
-            self.leaves(&Variables::of_group(group), depth, text);
+        if let Some(group) = hosts.group(group).filter(|_| self.vars) {
+            leaves(&Variables::of_group(group), depth, text);
         }
     }
+}
 
-    fn leaves(&self, values: &Map<String, Json>, depth: usize, text: &mut String) {
-        for (name, value) in values.iter().filter(|_| self.vars) {
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let _ = writeln!(text, "  {}|--{{{name} = {value}}}", "|  ".repeat(depth - 1));
-        }
+fn leaves(values: &Map<String, Json>, depth: usize, text: &mut String) {
+    for (name, value) in values {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let _ = writeln!(text, "  {}|--{{{name} = {value}}}", "|  ".repeat(depth - 1));
     }
 }
