@@ -22,7 +22,7 @@ pub const DOC: &str = "Puts a file or a directory tree of the controller in plac
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("copy").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("copy")
 }
 
 /// Does it.

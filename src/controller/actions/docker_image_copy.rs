@@ -39,7 +39,7 @@ pub const DOC: &str = "Copies an image to the host's Docker engine without a reg
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("docker_image_copy").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("docker_image_copy")
 }
 
 /// Does it.

@@ -31,7 +31,7 @@ task, asks for all of them.
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("setup").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("setup")
 }
 
 /// Does it.

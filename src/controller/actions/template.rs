@@ -47,7 +47,7 @@ const OWN: &[&str] = &[
 /// Those of `copy`, and those about the template.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    let mut spec = modules::find("copy").map(|entry| (entry.spec)()).unwrap_or_default();
+    let mut spec = modules::spec("copy");
     let missing: Vec<&&str> = OWN.iter().filter(|name| !spec.iter().any(|option| option.name == **name)).collect();
     for name in missing {
         let kind = if name.ends_with("blocks") { crate::remote::Kind::Bool } else { crate::remote::Kind::Str };

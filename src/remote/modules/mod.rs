@@ -99,6 +99,12 @@ catalog! {
     wait_for: Entry::of::<wait_for::WaitFor>("wait_for").unchecked();
 }
 
+/// The options of a module, for the action that stands before it.
+#[must_use]
+pub fn spec(name: &str) -> Vec<super::OptionSpec> {
+    find(name).map(|entry| (entry.spec)()).unwrap_or_default()
+}
+
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Entry> {
