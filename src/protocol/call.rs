@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Change, Claim, Map, Outcome};
 
 /// The version both sides must share; a helper is only ever used by the controller that carries it.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// What a relay says once it has its socket, on a line before anything else.
 pub const RELAY_CONNECTED: &str = "connected";
@@ -108,6 +108,11 @@ pub enum ToHost {
         /// Set when the controller cannot deliver it.
         error: Option<String>,
     },
+    /// Contents that were asked for, whole, one behind the other in the body.
+    Blobs {
+        /// Which, with the bytes that each has in the body.
+        blobs: Vec<Blob>,
+    },
     /// In check mode: what another session on the same host has predicted.
     Assume {
         /// Changes that are to be taken as made.
@@ -139,12 +144,12 @@ pub enum FromHost {
         /// Done and total in the same unit, where known.
         amount: Option<(u64, u64)>,
     },
-    /// The call needs this content now.
+    /// The call needs these contents now, in this order.
     Need {
         /// The call.
         id: u64,
         /// What it needs.
-        blob: Blob,
+        blobs: Vec<Blob>,
     },
     /// A piece of a file that was asked for, as the body.
     Data {

@@ -74,9 +74,18 @@ pub fn read<H: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<(H, 
     if total > FRAME_BYTES_MAX {
         return Err(too_large(total));
     }
-    let mut payload = vec![0; total];
-    from.read_exact(&mut payload)?;
-    decode(&payload).map(Some)
+    let short = || io::Error::new(io::ErrorKind::InvalidData, "frame header longer than the frame");
+    from.read_exact(&mut length)?;
+    let head = u32::from_be_bytes(length) as usize;
+    let rest = total.checked_sub(length.len() + head).ok_or_else(short)?;
+    let mut header = vec![0; head];
+    from.read_exact(&mut header)?;
+    // Straight into its place: most bytes that come over the wire are bodies.
+    let mut body = Vec::with_capacity(rest);
+    if from.by_ref().take(rest as u64).read_to_end(&mut body)? < rest {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Some((serde_json::from_slice(&header)?, body)))
 }
 
 fn too_large(total: usize) -> io::Error {

@@ -1,6 +1,7 @@
 //! The helper: the program that runs on a host for the length of a run.
 
 use std::{
+    fs::File,
     io::{BufReader, Write, stdin, stdout},
     os::fd::AsFd,
 };
@@ -35,7 +36,7 @@ fn main() -> std::process::ExitCode {
     {
         let patience = std::time::Duration::from_secs(seconds);
         // What was read ahead would be no sign of life to whoever waits for one.
-        let input = std::fs::File::from(match stdin().as_fd().try_clone_to_owned() {
+        let input = File::from(match stdin().as_fd().try_clone_to_owned() {
             Ok(input) => input,
             Err(_) => return std::process::ExitCode::FAILURE,
         });
@@ -64,7 +65,11 @@ fn main() -> std::process::ExitCode {
         return if ended.is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
     }
     let program = std::env::current_exe().unwrap_or_default();
-    match serve(&Real::attended(), &mut BufReader::new(stdin().lock()), &mut stdout().lock(), &program) {
+    // Answers are put together before they go out: the standard library's buffer, which looks for lines, would be in the way.
+    let served = stdout().as_fd().try_clone_to_owned().and_then(|output| {
+        serve(&Real::attended(), &mut BufReader::new(stdin().lock()), &mut File::from(output), &program)
+    });
+    match served {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(_) => std::process::ExitCode::FAILURE,
     }

@@ -1,6 +1,8 @@
 //! What runs on the host: modules that turn options and what is there into changes, and the machine that makes them.
 
+mod answers;
 pub mod burst;
+mod contents;
 pub mod docker;
 pub mod execute;
 pub mod facts;

@@ -3,6 +3,7 @@
 pub mod apply;
 mod command;
 pub mod detach;
+mod disk;
 pub mod fake;
 mod inode;
 pub mod overlay;

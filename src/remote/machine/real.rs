@@ -9,6 +9,7 @@ use std::{
         net::UnixStream,
     },
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -33,6 +34,8 @@ pub struct Real {
     deadline: Option<Instant>,
     /// Files that wait for each other.
     held: Held,
+    /// New files whose way to the disk is waited for by whoever reports them.
+    unsettled: Mutex<Vec<File>>,
 }
 
 /// Directories of system programs, which the search path of an ordinary user's SSH session lacks.
@@ -51,10 +54,18 @@ impl Real {
                 path.push_str(directory);
             }
         }
-        Self { umask: umask.bits(), path, attended: false, deadline: None, held: Held::default() }
+        Self {
+            umask: umask.bits(),
+            path,
+            attended: false,
+            deadline: None,
+            held: Held::default(),
+            unsettled: Mutex::default(),
+        }
     }
 
-    /// The system of this process, whose commands end when the controller behind standard input has gone.
+    /// The system of this process, whose commands end when the controller behind standard input has gone. Whoever serves that
+    /// controller takes what is [`System::unsettled`].
     #[must_use]
     pub fn attended() -> Self {
         Self { attended: true, ..Self::new() }
@@ -161,7 +172,14 @@ impl System for Real {
     }
 
     fn write(&self, path: &Path, content: &mut dyn Read, attributes: &Attributes) -> io::Result<()> {
-        self.held.write(Writer { umask: self.umask, uid: self.uid() }, path, content, attributes)
+        let writer = Writer { umask: self.umask, uid: self.uid(), later: self.attended };
+        let unsettled = self.held.write(writer, path, content, attributes)?;
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).extend(unsettled);
+        Ok(())
+    }
+
+    fn unsettled(&self) -> Vec<File> {
+        std::mem::take(&mut *self.unsettled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn hold(&self) {

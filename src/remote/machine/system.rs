@@ -82,6 +82,11 @@ pub trait System {
     }
     /// Leaves out the files that wait.
     fn abandon(&self) {}
+    /// New files that have taken their places and are not on the disk yet; whoever takes them waits for that before telling that
+    /// they are written.
+    fn unsettled(&self) -> Vec<std::fs::File> {
+        Vec::new()
+    }
     /// Overwrites the existing file in place.
     ///
     /// # Errors

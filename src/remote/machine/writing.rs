@@ -1,9 +1,8 @@
 //! Files written whole or not at all: under another name beside their place first, one by one or many together.
 
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{
@@ -15,22 +14,35 @@ use std::{
 
 use rustix::fs::{Gid, Timestamps, Uid};
 
-use super::real::timespec;
+use super::{disk, real::timespec};
 use crate::protocol::Attributes;
 
 /// Bytes after which what has been written is sent on to the disk while more comes in.
 const STRIDE_BYTES: u64 = 8 << 20;
+
+/// Bytes up to which a small buffer does, and the size of the one for the rest.
+const SMALL_BYTES: u64 = 64 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// Who writes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Writer {
     pub(super) umask: u32,
     pub(super) uid: u32,
+    /// Whether somebody waits for the disk afterwards, where that may be.
+    pub(super) later: bool,
 }
 
 /// Files that are written and are put in place together.
 #[derive(Debug, Default)]
 pub(super) struct Held(Mutex<Option<Vec<Waiting>>>);
+
+/// A file under its temporary name.
+struct Written {
+    file: File,
+    /// Whether it takes the place of another.
+    replaces: bool,
+}
 
 #[derive(Debug)]
 struct Waiting {
@@ -44,22 +56,29 @@ impl Held {
         *self.lock() = Some(Vec::new());
     }
 
-    /// Writes a file; it is in place now, or waits for the others.
+    /// Writes a file; it is in place now, or waits for the others. What replaces another is on the disk before it does. A new one
+    /// may come back: nothing is lost if it is not there after a loss of power, so it is enough to wait before it is reported.
     pub(super) fn write(
         &self,
         writer: Writer,
         path: &Path,
         content: &mut dyn Read,
         attributes: &Attributes,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<File>> {
         let temporary = beside(path)?;
         let mut held = self.lock();
-        let done = write(writer, &temporary, path, content, attributes, held.is_none()).and_then(|()| {
-            match held.as_mut() {
-                Some(waiting) => waiting.push(Waiting { temporary: temporary.clone(), path: path.to_owned() }),
-                None => fs::rename(&temporary, path)?,
+        let done = write(writer, &temporary, path, content, attributes).and_then(|Written { file, replaces }| {
+            if let Some(waiting) = held.as_mut() {
+                waiting.push(Waiting { temporary: temporary.clone(), path: path.to_owned() });
+                return Ok(None);
             }
-            Ok(())
+            let later = writer.later && !replaces && disk::promises(&file);
+            if !later {
+                file.sync_all()?;
+            }
+            fs::rename(&temporary, path)?;
+            // An empty file has nothing that could be missing.
+            Ok((later && file.metadata()?.len() > 0).then_some(file))
         });
         if done.is_err() {
             // The original error says more than a failing clean-up would.
@@ -72,7 +91,8 @@ impl Held {
     pub(super) fn settle(&self) -> io::Result<()> {
         let waiting = self.lock().take().unwrap_or_default();
         let mut left = waiting.iter();
-        let settled = sync(&waiting).and_then(|()| {
+        let temporaries: Vec<&Path> = waiting.iter().map(|file| file.temporary.as_path()).collect();
+        let settled = disk::settle(&temporaries).and_then(|()| {
             left.by_ref().try_for_each(|file| {
                 fs::rename(&file.temporary, &file.path).inspect_err(|_| drop(fs::remove_file(&file.temporary)))
             })
@@ -92,24 +112,13 @@ impl Held {
     }
 }
 
-/// Waits until the file systems of these files have all of them on the disk.
-fn sync(waiting: &[Waiting]) -> io::Result<()> {
-    let mut systems = BTreeMap::new();
-    for file in waiting {
-        let folder = file.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        systems.entry(fs::metadata(folder)?.dev()).or_insert(folder);
-    }
-    systems.values().try_for_each(|folder| Ok(rustix::fs::syncfs(File::open(folder)?)?))
-}
-
 fn write(
     writer: Writer,
     temporary: &Path,
     path: &Path,
     content: &mut dyn Read,
     attributes: &Attributes,
-    alone: bool,
-) -> io::Result<()> {
+) -> io::Result<Written> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
     copy(content, &mut file)?;
     let replaced = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
@@ -123,25 +132,38 @@ fn write(
             owned?;
         }
     }
-    if replaced.is_some() {
+    let replaces = replaced.is_some();
+    if replaces {
         keep_access_list(path, &file);
     }
     let mode = attributes.mode.or(replaced.map(|metadata| metadata.mode() & 0o7777)).unwrap_or(0o666 & !writer.umask);
     file.set_permissions(fs::Permissions::from_mode(mode))?;
-    if alone {
-        file.sync_all()?;
-    }
     if attributes.atime.is_some() || attributes.mtime.is_some() {
         let times =
             Timestamps { last_access: timespec(attributes.atime), last_modification: timespec(attributes.mtime) };
         rustix::fs::futimens(&file, &times)?;
     }
-    Ok(())
+    Ok(Written { file, replaces })
 }
 
 /// Copies all of it. What is large goes to the disk while the rest comes in, so that the wait at the end is short.
 fn copy(content: &mut dyn Read, file: &mut File) -> io::Result<()> {
-    if io::copy(&mut content.take(STRIDE_BYTES), file)? < STRIDE_BYTES {
+    if io::copy(&mut content.take(SMALL_BYTES), file)? < SMALL_BYTES {
+        return Ok(());
+    }
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut stride = |file: &mut File| {
+        let mut left = STRIDE_BYTES;
+        while left > 0 {
+            match content.read(&mut buffer)? {
+                0 => return Ok(false),
+                n => file.write_all(&buffer[..n])?,
+            }
+            left = left.saturating_sub(buffer.len() as u64);
+        }
+        Ok::<bool, io::Error>(true)
+    };
+    if !stride(file)? {
         return Ok(());
     }
     std::thread::scope(|scope| {
@@ -153,7 +175,7 @@ fn copy(content: &mut dyn Read, file: &mut File) -> io::Result<()> {
         }
         loop {
             let _ = ticks.send(());
-            if io::copy(&mut content.take(STRIDE_BYTES), file)? < STRIDE_BYTES {
+            if !stride(file)? {
                 return Ok(());
             }
         }
@@ -187,7 +209,7 @@ mod tests {
     use super::*;
 
     fn writer() -> Writer {
-        Writer { umask: 0o022, uid: rustix::process::geteuid().as_raw() }
+        Writer { umask: 0o022, uid: rustix::process::geteuid().as_raw(), later: false }
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -232,6 +254,21 @@ mod tests {
         fs::create_dir(folder.path().join("taken")).unwrap();
         assert!(held.settle().is_err());
         assert_eq!(names(folder.path()), ["a", "taken"]);
+    }
+
+    #[test]
+    fn only_a_new_file_with_content_may_be_waited_for_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, content: &str| {
+            let writer = Writer { later: true, ..writer() };
+            let path = folder.path().join(name);
+            let file = Held::default().write(writer, &path, &mut content.as_bytes(), &Attributes::default()).unwrap();
+            assert_eq!(fs::read_to_string(path).unwrap(), content);
+            file.is_some()
+        };
+        assert!(!put("empty", ""));
+        assert_eq!(put("new", "first"), disk::promises(&File::open(folder.path().join("new")).unwrap()));
+        assert!(!put("new", "second"));
     }
 
     #[test]

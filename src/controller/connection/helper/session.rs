@@ -67,7 +67,7 @@ struct Pending {
 
 enum Answer {
     Progress(Progress),
-    Need(Blob),
+    Need(Vec<Blob>),
     Data(Vec<u8>),
     Done(Box<Outcome>),
     NotRun,
@@ -126,9 +126,13 @@ impl Session {
         };
         let (outgoing, mut frames) = mpsc::channel::<Vec<u8>>(OUTGOING_FRAMES);
         tokio::spawn(async move {
-            while let Some(frame) = frames.recv().await {
+            let mut waiting = Vec::with_capacity(OUTGOING_FRAMES);
+            while frames.recv_many(&mut waiting, OUTGOING_FRAMES).await > 0 {
+                // Small frames that wait go out in one piece.
+                let bytes = if waiting.len() == 1 { waiting.remove(0) } else { waiting.concat() };
+                waiting.clear();
                 // A broken pipe is told by the reading side, with its reason.
-                if stdin.write_all(&frame).await.is_err() || stdin.flush().await.is_err() {
+                if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
                     break;
                 }
             }
@@ -197,7 +201,7 @@ impl Session {
         while let Some(answer) = ticket.answers.recv().await {
             match answer {
                 Answer::Progress(progress) => on_progress(progress),
-                Answer::Need(blob) => ticket.deliver(&blob, blobs).await?,
+                Answer::Need(wanted) => ticket.deliver(wanted, blobs).await?,
                 Answer::Data(_) => {}
                 Answer::Done(outcome) => return Ok(*outcome),
                 Answer::NotRun => return Err(SessionError::NotRun),
@@ -274,7 +278,7 @@ impl Session {
             }
             pending.callers.insert(id, sender);
         }
-        Ok(Ticket { session: self, id, answers, owed: None })
+        Ok(Ticket { session: self, id, answers, owed: VecDeque::new() })
     }
 
     async fn send(&self, header: &ToHost, body: &[u8]) -> Result<(), SessionError> {
@@ -295,7 +299,7 @@ impl Shared {
         let (id, answer) = match header {
             FromHost::Ready(_) => return,
             FromHost::Progress { id, text, amount } => (id, Answer::Progress(Progress { text, amount })),
-            FromHost::Need { id, blob } => (id, Answer::Need(blob)),
+            FromHost::Need { id, blobs } => (id, Answer::Need(blobs)),
             FromHost::Data { id } => (id, Answer::Data(body)),
             FromHost::NotRun { id } => (id, Answer::NotRun),
             FromHost::LeftOut { id } => (id, Answer::LeftOut),
@@ -307,8 +311,8 @@ impl Shared {
             None => Some(answer),
         };
         // The helper waits for what it asked for; a caller that went away must not leave it waiting.
-        if let Some(Answer::Need(blob)) = unwanted {
-            refuse(&self.outgoing, blob.sha256);
+        if let Some(Answer::Need(blobs)) = unwanted {
+            blobs.into_iter().for_each(|blob| refuse(&self.outgoing, blob.sha256));
         }
     }
 }
@@ -330,8 +334,8 @@ struct Ticket<'a> {
     session: &'a Session,
     id: u64,
     answers: mpsc::UnboundedReceiver<Answer>,
-    /// Content that the helper is waiting for.
-    owed: Option<String>,
+    /// Contents that the helper is waiting for.
+    owed: VecDeque<Blob>,
 }
 
 impl Ticket<'_> {
@@ -339,10 +343,44 @@ impl Ticket<'_> {
         self.session.send(header, body).await
     }
 
-    async fn deliver(&mut self, blob: &Blob, blobs: &dyn BlobStore) -> Result<(), SessionError> {
+    /// Sends contents in their order: small ones together, large ones piece by piece.
+    async fn deliver(&mut self, wanted: Vec<Blob>, blobs: &dyn BlobStore) -> Result<(), SessionError> {
+        self.owed.extend(wanted);
+        while !self.owed.is_empty() {
+            let mut bytes = 0;
+            let small = self.owed.iter().take_while(|blob| {
+                bytes += blob.size;
+                bytes <= CHUNK_BYTES as u64
+            });
+            match small.count() {
+                0 | 1 => self.stream(blobs).await?,
+                count => self.bundle(count, blobs).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the first of the contents that are owed together, as far as they can be read.
+    async fn bundle(&mut self, count: usize, blobs: &dyn BlobStore) -> Result<(), SessionError> {
+        let opened = self.owed.iter().take(count).map_while(|blob| Some((blob.clone(), blobs.open(blob).ok()?)));
+        let opened = opened.collect::<Vec<_>>();
+        let read = tokio::task::spawn_blocking(move || read_together(opened)).await;
+        let (whole, body) = read.unwrap_or_default();
+        if whole.is_empty() {
+            // The first one cannot be read: it is told why by itself.
+            return self.stream(blobs).await;
+        }
+        let sent = whole.len();
+        self.send(&ToHost::Blobs { blobs: whole }, &body).await?;
+        self.owed.drain(..sent);
+        Ok(())
+    }
+
+    /// Sends the first of the contents that are owed.
+    async fn stream(&mut self, blobs: &dyn BlobStore) -> Result<(), SessionError> {
+        let Some(blob) = self.owed.front().cloned() else { return Ok(()) };
         let sha256 = blob.sha256.clone();
-        self.owed = Some(sha256.clone());
-        let mut content = match blobs.open(blob) {
+        let mut content = match blobs.open(&blob) {
             Ok(content) => content,
             Err(error) => return self.give_up(sha256, &error).await,
         };
@@ -358,7 +396,7 @@ impl Ticket<'_> {
                     let header = ToHost::Blob { sha256: sha256.clone(), last, error: None };
                     self.send(&header, &chunk).await?;
                     if last {
-                        self.owed = None;
+                        self.owed.pop_front();
                         return Ok(());
                     }
                 }
@@ -368,7 +406,7 @@ impl Ticket<'_> {
     }
 
     async fn give_up(&mut self, sha256: String, error: &io::Error) -> Result<(), SessionError> {
-        self.owed = None;
+        self.owed.pop_front();
         self.send(&ToHost::Blob { sha256, last: true, error: Some(error.to_string()) }, &[]).await
     }
 }
@@ -378,17 +416,33 @@ impl Drop for Ticket<'_> {
         if let Ok(mut pending) = self.session.0.pending.lock() {
             pending.callers.remove(&self.id);
         }
-        let asked = std::iter::from_fn(|| self.answers.try_recv().ok()).filter_map(|answer| match answer {
-            Answer::Need(blob) => Some(blob.sha256),
-            _ => None,
-        });
-        for sha256 in self.owed.take().into_iter().chain(asked.collect::<Vec<_>>()) {
-            refuse(&self.session.0.outgoing, sha256);
+        while let Ok(answer) = self.answers.try_recv() {
+            if let Answer::Need(blobs) = answer {
+                self.owed.extend(blobs);
+            }
+        }
+        for blob in self.owed.drain(..) {
+            refuse(&self.session.0.outgoing, blob.sha256);
         }
     }
 }
 
 type Content = Box<dyn Read + Send>;
+
+/// Contents one behind the other, with the length of each; those that changed since they were hashed are found out on the host.
+/// Ends before the first that cannot be read.
+fn read_together(contents: Vec<(Blob, Content)>) -> (Vec<Blob>, Vec<u8>) {
+    let (mut whole, mut body) = (Vec::with_capacity(contents.len()), Vec::with_capacity(CHUNK_BYTES));
+    for (blob, content) in contents {
+        let before = body.len();
+        if content.take(blob.size + 1).read_to_end(&mut body).is_err() {
+            body.truncate(before);
+            break;
+        }
+        whole.push(Blob { sha256: blob.sha256, size: (body.len() - before) as u64 });
+    }
+    (whole, body)
+}
 
 /// Fills one chunk on a thread that may block; a short one is the last.
 async fn read_chunk(mut content: Content) -> (Option<Content>, io::Result<Vec<u8>>) {

@@ -175,7 +175,7 @@ async fn content_is_streamed_when_it_is_needed() {
     let blob = blobs.add_bytes(content.clone());
     let play = async {
         let call = called(host.hear().await.0);
-        say(&mut host.to, &FromHost::Need { id: call.id, blob: blob.clone() }).await;
+        say(&mut host.to, &FromHost::Need { id: call.id, blobs: vec![blob.clone()] }).await;
         let mut got = Vec::new();
         loop {
             let (header, body) = host.hear().await;
@@ -193,6 +193,33 @@ async fn content_is_streamed_when_it_is_needed() {
 }
 
 #[tokio::test]
+async fn small_contents_travel_together_and_one_that_is_missing_is_told() {
+    let (session, mut host) = Played::start().await;
+    let blobs = Blobs::default();
+    let large = vec![7; frame::CHUNK_BYTES + 1];
+    let [a, b, c] = [&b"first"[..], b"second", b"third"].map(|content| blobs.add_bytes(content));
+    let missing = crate::protocol::Blob { sha256: "0".repeat(64), size: 3 };
+    let wanted = vec![a.clone(), b.clone(), missing, c.clone(), blobs.add_bytes(large.clone())];
+    let play = async {
+        let call = called(host.hear().await.0);
+        say(&mut host.to, &FromHost::Need { id: call.id, blobs: wanted }).await;
+        let (header, body) = host.hear().await;
+        assert!(matches!(header, ToHost::Blobs { blobs } if blobs == [a, b]));
+        assert_eq!(body, b"firstsecond");
+        assert!(matches!(host.hear().await.0, ToHost::Blob { last: true, error: Some(_), .. }));
+        let (header, body) = host.hear().await;
+        assert!(matches!(header, ToHost::Blob { sha256, last: true, error: None } if sha256 == c.sha256));
+        assert_eq!(body, b"third");
+        let first = host.hear().await;
+        assert!(matches!(first.0, ToHost::Blob { last: false, error: None, .. }));
+        assert!([first.1, host.hear().await.1].concat() == large);
+        say(&mut host.to, &FromHost::Done { id: call.id, outcome: Outcome::new(Verdict::Changed) }).await;
+    };
+    let (outcome, ()) = tokio::join!(session.call(Call::default(), &blobs, |_| (), || ()), play);
+    assert_eq!(outcome.unwrap().verdict, Verdict::Changed);
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_leaves_no_helper_waiting_for_content() {
     let (session, mut host) = Played::start().await;
     let blobs = Blobs::default();
@@ -201,7 +228,7 @@ async fn a_call_that_is_given_up_leaves_no_helper_waiting_for_content() {
     assert!(given_up.await.is_err());
     let call = called(host.hear().await.0);
     let blob = blobs.add_bytes(&b"late"[..]);
-    say(&mut host.to, &FromHost::Need { id: call.id, blob }).await;
+    say(&mut host.to, &FromHost::Need { id: call.id, blobs: vec![blob] }).await;
     assert!(matches!(host.hear().await.0, ToHost::Blob { last: true, error: Some(_), .. }));
 }
 
