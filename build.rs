@@ -6,12 +6,14 @@
 use std::{
     env,
     ffi::OsString,
-    fmt::Write,
+    fmt::Write as _,
     fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Command, exit},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
 /// Architectures as `uname -m` says them; helpers are for Linux.
@@ -55,28 +57,36 @@ fn main() {
     for arch in ARCHITECTURES {
         let here = native.starts_with(arch) && native.contains("linux");
         if let Some(helper) = helper(arch, here, &wanted, &out) {
-            let _ = writeln!(
-                list,
-                "    ({arch:?}, include_bytes!({:?}), {:?}),",
-                helper.display().to_string(),
-                sha256(&helper)
-            );
+            let program = match fs::read(&helper) {
+                Ok(program) => program,
+                Err(error) => fail(&format!("cannot read {}: {error}", helper.display())),
+            };
+            let packed = out.join(format!("helper-{arch}.gz"));
+            if let Err(error) = pack(&program, &packed) {
+                fail(&format!("cannot write {}: {error}", packed.display()));
+            }
+            let (packed, size, sha256) = (packed.display().to_string(), program.len(), sha256(&program));
+            let _ = writeln!(list, "    ({arch:?}, {size}, {sha256:?}, include_bytes!({packed:?})),");
         }
     }
     let code = format!(
-        "/// Helpers by architecture, as `uname -m` says it, and their SHA-256.\npub static HELPERS: &[(&str, &[u8], &str)] = &[\n{list}];\n"
+        "/// Helpers: architecture as `uname -m` says it, bytes, SHA-256, and the program packed by gzip.\nstatic HELPERS: &[(&str, usize, &str, &[u8])] = &[\n{list}];\n"
     );
     if let Err(error) = fs::write(out.join("helpers.rs"), code) {
         fail(&format!("cannot write to {}: {error}", out.display()));
     }
 }
 
-/// The lower-case hex SHA-256 of a file: worked out here, not at every start of the program.
-fn sha256(path: &Path) -> String {
-    match fs::read(path) {
-        Ok(content) => Sha256::digest(content).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
-        Err(error) => fail(&format!("cannot read {}: {error}", path.display())),
-    }
+/// Packed as it travels: once here, and not for every host.
+fn pack(program: &[u8], to: &Path) -> io::Result<()> {
+    let mut packer = GzEncoder::new(fs::File::create(to)?, Compression::best());
+    packer.write_all(program)?;
+    packer.finish()?.sync_all()
+}
+
+/// The lower-case hex SHA-256 of a program: worked out here, not at every start of the controller.
+fn sha256(program: &[u8]) -> String {
+    Sha256::digest(program).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The helper for one architecture; `None` when it is not wanted or cannot be built here.

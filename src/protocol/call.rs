@@ -107,11 +107,17 @@ pub enum ToHost {
         last: bool,
         /// Set when the controller cannot deliver it.
         error: Option<String>,
+        /// Whether the body is packed ([`super::packing`]).
+        #[serde(default)]
+        packed: bool,
     },
     /// Contents that were asked for, whole, one behind the other in the body.
     Blobs {
         /// Which, with the bytes that each has in the body.
         blobs: Vec<Blob>,
+        /// Whether the body is packed ([`super::packing`]).
+        #[serde(default)]
+        packed: bool,
     },
     /// In check mode: what another session on the same host has predicted.
     Assume {

@@ -6,6 +6,7 @@ pub mod claim;
 pub mod frame;
 pub mod image;
 pub mod outcome;
+pub mod packing;
 
 pub use call::{Background, Blob, Call, FromHost, Ready, ToHost};
 pub use change::{Attributes, Change, Content, Effect, HttpRequest, Run};

@@ -12,12 +12,14 @@ use super::{
     answers::Answers,
     machine::{apply::Blobs, hex},
 };
-use crate::protocol::{Blob, FromHost, ToHost, frame};
+use crate::protocol::{Blob, FromHost, ToHost, frame, packing};
 
 /// How much is asked for ahead of its turn: small contents, as many as fit into memory if they are not fetched in the end.
 const AHEAD_BYTES_EACH: u64 = 256 << 10;
 const AHEAD_BYTES_MAX: u64 = 64 << 20;
 const AHEAD_MAX: usize = 20_000;
+/// The largest body when it is unpacked: a piece, or small contents together, of which the last may have grown.
+const BODY_BYTES_MAX: usize = 2 * frame::CHUNK_BYTES;
 /// Contents that are asked for in one frame.
 const ASKED_AT_ONCE: usize = 500;
 
@@ -54,14 +56,22 @@ impl<'a> Requests<'a> {
             }
             match frame::read(&mut self.input)? {
                 None => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Some((ToHost::Blob { sha256, last, error }, body)) if sha256 == wanted => {
-                    return error.map_or(Ok((body, last)), |error| Err(io::Error::other(error)));
+                Some((ToHost::Blob { sha256, last, error, packed }, body)) if sha256 == wanted => {
+                    return error
+                        .map_or_else(|| Ok((plain(body, packed)?, last)), |error| Err(io::Error::other(error)));
                 }
-                Some((ToHost::Blobs { blobs }, body)) => self.arrived.extend(parts(blobs, &body)?),
+                Some((ToHost::Blobs { blobs, packed }, body)) => {
+                    self.arrived.extend(parts(blobs, &plain(body, packed)?)?);
+                }
                 Some(other) => self.queue.push_back(other),
             }
         }
     }
+}
+
+/// A body as it was before its way.
+fn plain(body: Vec<u8>, packed: bool) -> io::Result<Vec<u8>> {
+    if packed { packing::unpack(&body, BODY_BYTES_MAX) } else { Ok(body) }
 }
 
 /// A body's contents.

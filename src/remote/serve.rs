@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        protocol::{Blob, Call, frame},
+        protocol::{Blob, Call, frame, packing},
         remote::machine::{digest, real::Real},
     };
 
@@ -136,7 +136,8 @@ mod tests {
         let mut input = Vec::new();
         frame::encode(&ToHost::Call(call), b"", &mut input).unwrap();
         let both = [content(0), content(1)].concat();
-        frame::encode(&ToHost::Blobs { blobs: blobs.clone() }, &both, &mut input).unwrap();
+        let packed = packing::pack(&both).unwrap();
+        frame::encode(&ToHost::Blobs { blobs: blobs.clone(), packed: true }, &packed, &mut input).unwrap();
         let mut output = Vec::new();
         serve(&Real::new(), &mut input.as_slice(), &mut output, Path::new("/nonexistent")).unwrap();
         let mut said = output.as_slice();

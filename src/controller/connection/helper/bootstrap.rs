@@ -41,7 +41,7 @@ pub(super) async fn start(
         format!("start() {{ say run \"$1\"; exec \"$1\"{words}; }}\nset -- {mark} {home} '{}'", hashes.join(" "));
     for helper in helpers {
         use std::fmt::Write;
-        let _ = write!(script, " {} {} {}", quote(helper.arch), helper.sha256, helper.bytes.len());
+        let _ = write!(script, " {} {} {} {}", quote(helper.arch), helper.sha256, helper.size, helper.packed.len());
     }
     script.push('\n');
     script.push_str(SCRIPT);
@@ -60,9 +60,14 @@ pub(super) async fn start(
         let Some(word) = word.strip_prefix(&mark).map(str::trim) else { continue };
         match word.split_once(' ') {
             Some(("run", _path)) => return Ok(Process { stdin, stdout: Box::new(stdout), stderr, exit }),
-            Some(("upload", arch)) => {
+            Some(("upload", asked)) => {
+                let (form, arch) = asked.split_once(' ').unwrap_or((asked, ""));
                 let helper = helpers.iter().find(|helper| helper.arch == arch).ok_or_else(|| lost("confused"))?;
-                for chunk in helper.bytes.chunks(CHUNK_BYTES) {
+                let bytes = match form {
+                    "packed" => helper.packed.clone(),
+                    _ => helper.program().map_err(|error| lost(&error.to_string()))?.into(),
+                };
+                for chunk in bytes.chunks(CHUNK_BYTES) {
                     stdin.write_all(chunk).await.map_err(|error| lost(&error.to_string()))?;
                 }
                 stdin.flush().await.map_err(|error| lost(&error.to_string()))?;

@@ -26,9 +26,12 @@ kept() {
 [ "$(uname -s)" = Linux ] || { say refused "there is no helper for $(uname -s)"; exit 0; }
 machine=$(uname -m)
 case $machine in amd64) machine=x86_64 ;; arm64) machine=aarch64 ;; esac
-while [ $# -ge 3 ] && [ "$1" != "$machine" ]; do shift 3; done
-[ $# -ge 3 ] || { say refused "there is no helper for $machine"; exit 0; }
-hash=$2 size=$3
+while [ $# -ge 4 ] && [ "$1" != "$machine" ]; do shift 4; done
+[ $# -ge 4 ] || { say refused "there is no helper for $machine"; exit 0; }
+hash=$2
+if command -v gzip >/dev/null 2>&1; then form=packed size=$4; unpack() { gzip -dc; }
+else form=plain size=$3; unpack() { cat; }
+fi
 if command -v sha256sum >/dev/null 2>&1; then sum() { sha256sum <"$1"; }
 elif command -v openssl >/dev/null 2>&1; then sum() { openssl dgst -sha256 -r <"$1"; }
 else sum() { :; }
@@ -52,8 +55,8 @@ bring() {
   [ -d "$1" ] || mkdir -p "$1" 2>/dev/null
   own "$1" || { why="$why; $1 cannot be used by user $user alone"; return; }
   file=$1/$hash new=$1/.$hash.$$
-  say upload "$machine"
-  head -c "$size" | { cat >"$new" 2>/dev/null || { cat >/dev/null; exit 1; }; } ||
+  say upload "$form" "$machine"
+  head -c "$size" | unpack | { cat >"$new" 2>/dev/null || { cat >/dev/null; exit 1; }; } ||
     { rm -f "$new"; why="$why; $1 cannot be written (disk full?)"; return; }
   case $(sum "$new") in "$hash"* | "") ;; *) rm -f "$new"; why="$why; $1 got a damaged copy"; return ;; esac
   chmod 700 "$new"

@@ -2,12 +2,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    io::{self, Read},
+    io::{self, Read as _},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde::de::DeserializeOwned;
@@ -19,11 +19,13 @@ use tokio::{
 use super::{
     super::{Connection, Process, Reader, escalation::Become, process::Exit},
     BlobStore, Helper, SessionError, bootstrap, helpers,
+    pace::Pace,
+    ticket::Ticket,
 };
 use crate::protocol::{
     Blob, Call, Change, Claim, FromHost, Outcome, Ready, ToHost, Verdict,
     call::{PROTOCOL, Place},
-    frame::{self, CHUNK_BYTES, FRAME_BYTES_MAX},
+    frame::{self, FRAME_BYTES_MAX},
 };
 
 /// Frames that wait to be sent; more makes callers wait, so that content is not piled up in memory.
@@ -53,6 +55,7 @@ pub struct Session(Arc<Shared>);
 
 struct Shared {
     outgoing: mpsc::Sender<Vec<u8>>,
+    pace: Arc<Pace>,
     pending: Mutex<Pending>,
     next: AtomicU64,
     ready: Ready,
@@ -65,7 +68,7 @@ struct Pending {
     lost: Option<String>,
 }
 
-enum Answer {
+pub(super) enum Answer {
     Progress(Progress),
     Need(Vec<Blob>),
     Data(Vec<u8>),
@@ -125,20 +128,24 @@ impl Session {
             }
         };
         let (outgoing, mut frames) = mpsc::channel::<Vec<u8>>(OUTGOING_FRAMES);
+        let pace = Arc::new(Pace::default());
+        let measured = Arc::clone(&pace);
         tokio::spawn(async move {
             let mut waiting = Vec::with_capacity(OUTGOING_FRAMES);
             while frames.recv_many(&mut waiting, OUTGOING_FRAMES).await > 0 {
                 // Small frames that wait go out in one piece.
                 let bytes = if waiting.len() == 1 { waiting.remove(0) } else { waiting.concat() };
                 waiting.clear();
+                let began = Instant::now();
                 // A broken pipe is told by the reading side, with its reason.
                 if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
                     break;
                 }
+                measured.note(bytes.len(), began.elapsed());
             }
             let _ = stdin.shutdown().await;
         });
-        let shared = Arc::new(Shared { outgoing, pending: Mutex::default(), next: AtomicU64::new(1), ready });
+        let shared = Arc::new(Shared { outgoing, pace, pending: Mutex::default(), next: AtomicU64::new(1), ready });
         let weak = Arc::downgrade(&shared);
         tokio::spawn(async move {
             let error = loop {
@@ -278,10 +285,23 @@ impl Session {
             }
             pending.callers.insert(id, sender);
         }
-        Ok(Ticket { session: self, id, answers, owed: VecDeque::new() })
+        Ok(Ticket::new(self, id, answers))
     }
 
-    async fn send(&self, header: &ToHost, body: &[u8]) -> Result<(), SessionError> {
+    /// Nobody waits for these answers any more, nor will deliver what the helper still waits for.
+    pub(super) fn leave(&self, id: u64, owed: impl Iterator<Item = Blob>) {
+        if let Ok(mut pending) = self.0.pending.lock() {
+            pending.callers.remove(&id);
+        }
+        owed.for_each(|blob| refuse(&self.0.outgoing, blob.sha256));
+    }
+
+    /// How quickly bytes leave.
+    pub(super) fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
+    pub(super) async fn send(&self, header: &ToHost, body: &[u8]) -> Result<(), SessionError> {
         let mut bytes = Vec::new();
         frame::encode(header, body, &mut bytes)
             .map_err(|error| SessionError::Failed(crate::protocol::Failure::new(error.to_string())))?;
@@ -319,141 +339,13 @@ impl Shared {
 
 /// Tells the helper that content will not come.
 fn refuse(outgoing: &mpsc::Sender<Vec<u8>>, sha256: String) {
-    let header = ToHost::Blob { sha256, last: true, error: Some("the task was given up".into()) };
+    let header = ToHost::Blob { sha256, last: true, error: Some("the task was given up".into()), packed: false };
     let mut bytes = Vec::new();
     if frame::encode(&header, &[], &mut bytes).is_ok()
         && let Ok(runtime) = tokio::runtime::Handle::try_current()
     {
         let outgoing = outgoing.clone();
         runtime.spawn(async move { outgoing.send(bytes).await });
-    }
-}
-
-/// One caller's place among those who wait.
-struct Ticket<'a> {
-    session: &'a Session,
-    id: u64,
-    answers: mpsc::UnboundedReceiver<Answer>,
-    /// Contents that the helper is waiting for.
-    owed: VecDeque<Blob>,
-}
-
-impl Ticket<'_> {
-    async fn send(&self, header: &ToHost, body: &[u8]) -> Result<(), SessionError> {
-        self.session.send(header, body).await
-    }
-
-    /// Sends contents in their order: small ones together, large ones piece by piece.
-    async fn deliver(&mut self, wanted: Vec<Blob>, blobs: &dyn BlobStore) -> Result<(), SessionError> {
-        self.owed.extend(wanted);
-        while !self.owed.is_empty() {
-            let mut bytes = 0;
-            let small = self.owed.iter().take_while(|blob| {
-                bytes += blob.size;
-                bytes <= CHUNK_BYTES as u64
-            });
-            match small.count() {
-                0 | 1 => self.stream(blobs).await?,
-                count => self.bundle(count, blobs).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the first of the contents that are owed together, as far as they can be read.
-    async fn bundle(&mut self, count: usize, blobs: &dyn BlobStore) -> Result<(), SessionError> {
-        let opened = self.owed.iter().take(count).map_while(|blob| Some((blob.clone(), blobs.open(blob).ok()?)));
-        let opened = opened.collect::<Vec<_>>();
-        let read = tokio::task::spawn_blocking(move || read_together(opened)).await;
-        let (whole, body) = read.unwrap_or_default();
-        if whole.is_empty() {
-            // The first one cannot be read: it is told why by itself.
-            return self.stream(blobs).await;
-        }
-        let sent = whole.len();
-        self.send(&ToHost::Blobs { blobs: whole }, &body).await?;
-        self.owed.drain(..sent);
-        Ok(())
-    }
-
-    /// Sends the first of the contents that are owed.
-    async fn stream(&mut self, blobs: &dyn BlobStore) -> Result<(), SessionError> {
-        let Some(blob) = self.owed.front().cloned() else { return Ok(()) };
-        let sha256 = blob.sha256.clone();
-        let mut content = match blobs.open(&blob) {
-            Ok(content) => content,
-            Err(error) => return self.give_up(sha256, &error).await,
-        };
-        loop {
-            let (back, read) = read_chunk(content).await;
-            content = match back {
-                Some(content) => content,
-                None => return self.give_up(sha256, &io::Error::other("reading was interrupted")).await,
-            };
-            match read {
-                Ok(chunk) => {
-                    let last = chunk.len() < CHUNK_BYTES;
-                    let header = ToHost::Blob { sha256: sha256.clone(), last, error: None };
-                    self.send(&header, &chunk).await?;
-                    if last {
-                        self.owed.pop_front();
-                        return Ok(());
-                    }
-                }
-                Err(error) => return self.give_up(sha256, &error).await,
-            }
-        }
-    }
-
-    async fn give_up(&mut self, sha256: String, error: &io::Error) -> Result<(), SessionError> {
-        self.owed.pop_front();
-        self.send(&ToHost::Blob { sha256, last: true, error: Some(error.to_string()) }, &[]).await
-    }
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        if let Ok(mut pending) = self.session.0.pending.lock() {
-            pending.callers.remove(&self.id);
-        }
-        while let Ok(answer) = self.answers.try_recv() {
-            if let Answer::Need(blobs) = answer {
-                self.owed.extend(blobs);
-            }
-        }
-        for blob in self.owed.drain(..) {
-            refuse(&self.session.0.outgoing, blob.sha256);
-        }
-    }
-}
-
-type Content = Box<dyn Read + Send>;
-
-/// Contents one behind the other, with the length of each; those that changed since they were hashed are found out on the host.
-/// Ends before the first that cannot be read.
-fn read_together(contents: Vec<(Blob, Content)>) -> (Vec<Blob>, Vec<u8>) {
-    let (mut whole, mut body) = (Vec::with_capacity(contents.len()), Vec::with_capacity(CHUNK_BYTES));
-    for (blob, content) in contents {
-        let before = body.len();
-        if content.take(blob.size + 1).read_to_end(&mut body).is_err() {
-            body.truncate(before);
-            break;
-        }
-        whole.push(Blob { sha256: blob.sha256, size: (body.len() - before) as u64 });
-    }
-    (whole, body)
-}
-
-/// Fills one chunk on a thread that may block; a short one is the last.
-async fn read_chunk(mut content: Content) -> (Option<Content>, io::Result<Vec<u8>>) {
-    let read = tokio::task::spawn_blocking(move || {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        let result = content.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk).map(|_| chunk);
-        (content, result)
-    });
-    match read.await {
-        Ok((content, result)) => (Some(content), result),
-        Err(error) => (None, Err(io::Error::other(error))),
     }
 }
 

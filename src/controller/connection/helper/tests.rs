@@ -1,6 +1,6 @@
 //! Bringing a helper to a host and speaking with it, with stand-ins on the other side.
 
-use std::{process::Command, time::Duration};
+use std::{io::Write, process::Command, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -27,8 +27,13 @@ fn greeter() -> Vec<Helper> {
     frame::encode(&FromHost::Ready(ready), b"", &mut greeting).unwrap();
     let octal: String = greeting.iter().map(|byte| format!("\\{byte:03o}")).collect();
     let script = format!("#!/bin/sh\nprintf '{octal}'\ncat >/dev/null\n");
-    let bytes: &'static [u8] = Box::leak(script.into_bytes().into_boxed_slice());
-    ["x86_64", "aarch64"].into_iter().map(|arch| Helper { arch, bytes, sha256: digest(bytes) }).collect()
+    ["x86_64", "aarch64"].into_iter().map(|arch| helper(arch, script.as_bytes())).collect()
+}
+
+fn helper(arch: &'static str, program: &[u8]) -> Helper {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(program).unwrap();
+    Helper { arch, sha256: digest(program), size: program.len(), packed: packer.finish().unwrap().into() }
 }
 
 #[tokio::test]
@@ -52,11 +57,35 @@ async fn the_helper_is_sent_once_and_found_again() {
     assert_eq!(digest(&std::fs::read(&file).unwrap()), helpers[0].sha256);
 }
 
+/// A folder with links to all programs of the search path but one.
+fn path_without(folder: &std::path::Path, left_out: &str) {
+    std::fs::create_dir(folder).unwrap();
+    for place in ["/usr/bin", "/bin"] {
+        for program in std::fs::read_dir(place).unwrap().map(Result::unwrap) {
+            if program.file_name() != left_out {
+                let _ = std::os::unix::fs::symlink(program.path(), folder.join(program.file_name()));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_without_gzip_gets_the_helper_as_it_is() {
+    let sshd = Sshd::start("SetEnv XDG_CACHE_HOME=@DIR@/cache PATH=@DIR@/bin");
+    path_without(&sshd.path("bin"), "gzip");
+    let connection = sshd.connect().await;
+    assert_eq!(output(&connection, "command -v gzip || echo none").await.trim(), "none");
+    let helpers = greeter();
+    Session::start_with(&connection, None, &helpers).await.unwrap();
+    let file = sshd.path("cache/deployer").join(&helpers[0].sha256);
+    assert_eq!(digest(&std::fs::read(file).unwrap()), helpers[0].sha256);
+}
+
 #[tokio::test]
 async fn a_host_that_takes_no_helper_says_why() {
     let refused = Session::start_with(&Connection::Local, None, &[]).await.err().unwrap();
     assert!(matches!(refused, SessionError::HelperRefused { .. }));
-    let other = [Helper { arch: "vax", bytes: b"", sha256: digest(b"") }];
+    let other = [helper("vax", b"")];
     let refused = Session::start_with(&Connection::Local, None, &other).await.err().unwrap();
     assert!(refused.to_string().contains("there is no helper for"), "{refused}");
 }
@@ -204,11 +233,11 @@ async fn small_contents_travel_together_and_one_that_is_missing_is_told() {
         let call = called(host.hear().await.0);
         say(&mut host.to, &FromHost::Need { id: call.id, blobs: wanted }).await;
         let (header, body) = host.hear().await;
-        assert!(matches!(header, ToHost::Blobs { blobs } if blobs == [a, b]));
+        assert!(matches!(header, ToHost::Blobs { blobs, packed: false } if blobs == [a, b]));
         assert_eq!(body, b"firstsecond");
         assert!(matches!(host.hear().await.0, ToHost::Blob { last: true, error: Some(_), .. }));
         let (header, body) = host.hear().await;
-        assert!(matches!(header, ToHost::Blob { sha256, last: true, error: None } if sha256 == c.sha256));
+        assert!(matches!(header, ToHost::Blob { sha256, last: true, error: None, .. } if sha256 == c.sha256));
         assert_eq!(body, b"third");
         let first = host.hear().await;
         assert!(matches!(first.0, ToHost::Blob { last: false, error: None, .. }));

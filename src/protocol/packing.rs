@@ -1,0 +1,51 @@
+//! Content made smaller for the way, a piece at a time.
+
+use std::io;
+
+use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limit};
+
+/// The quickest of deflate's levels: slower ones would be slower than the lines that they are meant for.
+const LEVEL: u8 = 1;
+
+/// In a hundred: what is not smaller than this afterwards is not worth the time on the other side.
+const WORTH_PERCENT: usize = 90;
+
+/// A piece as raw deflate; nothing where that does not pay.
+#[must_use]
+pub fn pack(piece: &[u8]) -> Option<Vec<u8>> {
+    let packed = compress_to_vec(piece, LEVEL);
+    (packed.len() < piece.len() / 100 * WORTH_PERCENT).then_some(packed)
+}
+
+/// The piece that was packed, of at most so many bytes.
+///
+/// # Errors
+/// When it is not deflate, or larger than agreed.
+pub fn unpack(packed: &[u8], most: usize) -> io::Result<Vec<u8>> {
+    decompress_to_vec_with_limit(packed, most)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("a piece cannot be unpacked: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_come_back_whole_and_no_larger_than_agreed() {
+        let piece = b"one line like the other\n".repeat(1000);
+        let packed = pack(&piece).unwrap();
+        assert!(packed.len() < piece.len() / 10);
+        assert_eq!(unpack(&packed, piece.len()).unwrap(), piece);
+        assert!(unpack(&packed, piece.len() - 1).is_err());
+        assert!(unpack(b"no deflate", 100).is_err());
+    }
+
+    #[test]
+    fn what_stays_as_large_is_left_alone() {
+        let hashes: Vec<u8> =
+            (0..500).flat_map(|at: u32| crate::remote::machine::digest(&at.to_be_bytes()).into_bytes()).collect();
+        let bytes: Vec<u8> =
+            hashes.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
+        assert!(pack(&bytes).is_none());
+    }
+}
