@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A TCP relay that delays what it carries and counts round trips: relay.py LISTEN:PORT TARGET:PORT SECONDS [REPORT]
+"""A TCP relay that delays what it carries and counts round trips: relay.py LISTEN:PORT TARGET:PORT SECONDS [REPORT [RATE]]
 
-SECONDS is the whole round trip; each direction takes half of it. When the relay is ended with TERM, or with each connection that ends, it
+SECONDS is the whole round trip; each direction takes half of it. RATE is how many bytes a second a direction takes at the most. When the relay is ended with TERM, or with each connection that ends, it
 writes one line to REPORT: round trips, bytes to the target, bytes from it. A round trip is a burst of the client's that began after it had
 been given something new; the first burst counts too, and so does the TCP handshake.
 """
@@ -10,6 +10,7 @@ import signal
 import sys
 
 CHUNK = 1 << 16
+QUEUED = 8
 
 
 class Line:
@@ -20,14 +21,19 @@ class Line:
         self.answered = True
 
 
-async def carry(source, sink, delay, note):
+async def carry(source, sink, delay, note, rate=None):
     """Hands pieces on `delay` seconds after they came, in order, without waiting for one before taking the next."""
     loop = asyncio.get_running_loop()
-    pieces = asyncio.Queue()
+    # What a slow line has not taken yet is held back where it comes from, not here.
+    pieces = asyncio.Queue(QUEUED if rate else 0)
 
     async def deliver():
+        free = 0
         while True:
             due, piece = await pieces.get()
+            if rate:
+                free = max(free, loop.time()) + len(piece) / rate
+                due = max(due, free)
             wait = due - loop.time()
             if wait > 0:
                 await asyncio.sleep(wait)
@@ -43,7 +49,7 @@ async def carry(source, sink, delay, note):
     try:
         while True:
             piece = await source.read(CHUNK)
-            pieces.put_nowait((loop.time() + delay, piece))
+            await pieces.put((loop.time() + delay, piece))
             if not piece:
                 break
         await delivery
@@ -52,7 +58,7 @@ async def carry(source, sink, delay, note):
         sink.close()
 
 
-async def main(listen, target, trip, report):
+async def main(listen, target, trip, report, rate):
     host, port = listen.rsplit(":", 1)
     there, there_port = target.rsplit(":", 1)
 
@@ -73,7 +79,7 @@ async def main(listen, target, trip, report):
             line.received += len(piece)
 
         await asyncio.gather(
-            carry(reader, out_writer, trip / 2, to_target), carry(out_reader, writer, trip / 2, to_client)
+            carry(reader, out_writer, trip / 2, to_target, rate), carry(out_reader, writer, trip / 2, to_client, rate)
         )
         writer.close()
         out_writer.close()
@@ -91,4 +97,5 @@ async def main(listen, target, trip, report):
 if __name__ == "__main__":
     if len(sys.argv) < 4:
         sys.exit(__doc__)
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else None))
+    given = [*sys.argv[4:], None, None]
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), given[0], float(given[1]) if given[1] else None))
