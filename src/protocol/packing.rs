@@ -4,16 +4,26 @@ use std::io;
 
 use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limit};
 
-/// The quickest of deflate's levels: slower ones would be slower than the lines that they are meant for.
-const LEVEL: u8 = 1;
+/// How hard to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Deflate's quickest level: some 100 MB a second.
+    Quick,
+    /// Its usual level: some 30 MB a second.
+    Usual,
+}
 
 /// In a hundred: what is not smaller than this afterwards is not worth the time on the other side.
 const WORTH_PERCENT: usize = 90;
 
 /// A piece as raw deflate; nothing where that does not pay.
 #[must_use]
-pub fn pack(piece: &[u8]) -> Option<Vec<u8>> {
-    let packed = compress_to_vec(piece, LEVEL);
+pub fn pack(piece: &[u8], effort: Effort) -> Option<Vec<u8>> {
+    let level = match effort {
+        Effort::Quick => 1,
+        Effort::Usual => 6,
+    };
+    let packed = compress_to_vec(piece, level);
     (packed.len() < piece.len() / 100 * WORTH_PERCENT).then_some(packed)
 }
 
@@ -33,10 +43,12 @@ mod tests {
     #[test]
     fn pieces_come_back_whole_and_no_larger_than_agreed() {
         let piece = b"one line like the other\n".repeat(1000);
-        let packed = pack(&piece).unwrap();
-        assert!(packed.len() < piece.len() / 10);
-        assert_eq!(unpack(&packed, piece.len()).unwrap(), piece);
-        assert!(unpack(&packed, piece.len() - 1).is_err());
+        for effort in [Effort::Quick, Effort::Usual] {
+            let packed = pack(&piece, effort).unwrap();
+            assert!(packed.len() < piece.len() / 10);
+            assert_eq!(unpack(&packed, piece.len()).unwrap(), piece);
+            assert!(unpack(&packed, piece.len() - 1).is_err());
+        }
         assert!(unpack(b"no deflate", 100).is_err());
     }
 
@@ -46,6 +58,6 @@ mod tests {
             (0..500).flat_map(|at: u32| crate::remote::machine::digest(&at.to_be_bytes()).into_bytes()).collect();
         let bytes: Vec<u8> =
             hashes.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
-        assert!(pack(&bytes).is_none());
+        assert!(pack(&bytes, Effort::Quick).is_none());
     }
 }

@@ -136,7 +136,7 @@ mod tests {
         let mut input = Vec::new();
         frame::encode(&ToHost::Call(call), b"", &mut input).unwrap();
         let both = [content(0), content(1)].concat();
-        let packed = packing::pack(&both).unwrap();
+        let packed = packing::pack(&both, packing::Effort::Quick).unwrap();
         frame::encode(&ToHost::Blobs { blobs: blobs.clone(), packed: true }, &packed, &mut input).unwrap();
         let mut output = Vec::new();
         serve(&Real::new(), &mut input.as_slice(), &mut output, Path::new("/nonexistent")).unwrap();

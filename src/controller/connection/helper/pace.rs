@@ -5,8 +5,11 @@ use std::{
     time::Duration,
 };
 
-/// Bytes a second below which content is packed: about what one processor packs.
+use crate::protocol::packing::Effort;
+
+/// Bytes a second below which content is packed quickly, and as usual: what one processor does so stays above both.
 const SLOW: f64 = 40e6;
+const VERY_SLOW: f64 = 10e6;
 
 /// Bytes that must have left before anything can be said: a connection swallows the first ones at once.
 const KNOWN_BYTES: f64 = 1e6;
@@ -30,10 +33,13 @@ impl Pace {
         }
     }
 
-    /// Whether fewer bytes would be quicker.
-    pub(super) fn is_slow(&self) -> bool {
+    /// How hard to try to send fewer bytes; not at all on a quick line.
+    pub(super) fn effort(&self) -> Option<Effort> {
         let (bytes, seconds) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        bytes >= KNOWN_BYTES && bytes < SLOW * seconds
+        if bytes < KNOWN_BYTES || bytes >= SLOW * seconds {
+            return None;
+        }
+        Some(if bytes < VERY_SLOW * seconds { Effort::Usual } else { Effort::Quick })
     }
 }
 
@@ -51,16 +57,17 @@ mod tests {
 
     #[test]
     fn a_line_is_slow_once_enough_has_left_slowly() {
-        assert!(!Pace::default().is_slow());
-        assert!(!after(3, 100).is_slow());
-        assert!(after(8, 100).is_slow());
-        assert!(!after(8, 2).is_slow());
+        assert_eq!(Pace::default().effort(), None);
+        assert_eq!(after(3, 100).effort(), None);
+        assert_eq!(after(8, 100).effort(), Some(Effort::Usual));
+        assert_eq!(after(8, 15).effort(), Some(Effort::Quick));
+        assert_eq!(after(8, 2).effort(), None);
     }
 
     #[test]
     fn a_line_that_becomes_quicker_is_no_longer_slow() {
         let pace = after(8, 100);
         (0..100).for_each(|_| pace.note(PIECE, Duration::from_millis(1)));
-        assert!(!pace.is_slow());
+        assert_eq!(pace.effort(), None);
     }
 }

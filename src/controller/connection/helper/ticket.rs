@@ -11,7 +11,11 @@ use super::{
     BlobStore, SessionError,
     session::{Answer, Session},
 };
-use crate::protocol::{Blob, ToHost, frame::CHUNK_BYTES, packing};
+use crate::protocol::{
+    Blob, ToHost,
+    frame::CHUNK_BYTES,
+    packing::{self, Effort},
+};
 
 type Content = Box<dyn Read + Send>;
 
@@ -54,10 +58,10 @@ impl<'a> Ticket<'a> {
     async fn bundle(&mut self, count: usize, blobs: &dyn BlobStore) -> Result<(), SessionError> {
         let opened = self.owed.iter().take(count).map_while(|blob| Some((blob.clone(), blobs.open(blob).ok()?)));
         let opened = opened.collect::<Vec<_>>();
-        let slow = self.session.pace().is_slow();
+        let effort = self.session.pace().effort();
         let read = tokio::task::spawn_blocking(move || {
             let (whole, body) = read_together(opened);
-            (whole, if slow { Piece::smaller(body) } else { Piece::plain(body) })
+            (whole, Piece::new(body, effort))
         });
         let (whole, body) = read.await.unwrap_or_default();
         if whole.is_empty() {
@@ -81,19 +85,19 @@ impl<'a> Ticket<'a> {
         // What did not become smaller once is not tried again.
         let mut worth = true;
         loop {
-            let slow = worth && self.session.pace().is_slow();
+            let effort = self.session.pace().effort().filter(|_| worth);
             let read = tokio::task::spawn_blocking(move || {
                 let mut chunk = Vec::with_capacity(CHUNK_BYTES);
                 content.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
                 let last = chunk.len() < CHUNK_BYTES;
-                Ok::<_, io::Error>((content, if slow { Piece::smaller(chunk) } else { Piece::plain(chunk) }, last))
+                Ok::<_, io::Error>((content, Piece::new(chunk, effort), last))
             });
             let (back, piece, last) = match read.await.map_err(io::Error::other).and_then(|read| read) {
                 Ok(read) => read,
                 Err(error) => return self.give_up(sha256, &error).await,
             };
             content = back;
-            worth &= piece.packed || !slow;
+            worth &= piece.packed || effort.is_none();
             let header = ToHost::Blob { sha256: sha256.clone(), last, error: None, packed: piece.packed };
             self.send(&header, &piece.bytes).await?;
             if last {
@@ -129,13 +133,12 @@ struct Piece {
 }
 
 impl Piece {
-    fn plain(bytes: Vec<u8>) -> Self {
-        Self { bytes, packed: false }
-    }
-
-    /// Packed, where that makes it smaller.
-    fn smaller(bytes: Vec<u8>) -> Self {
-        packing::pack(&bytes).map_or_else(|| Self::plain(bytes), |bytes| Self { bytes, packed: true })
+    /// Packed with so much effort, where that makes it smaller.
+    fn new(bytes: Vec<u8>, effort: Option<Effort>) -> Self {
+        match effort.and_then(|effort| packing::pack(&bytes, effort)) {
+            Some(bytes) => Self { bytes, packed: true },
+            None => Self { bytes, packed: false },
+        }
     }
 }
 
