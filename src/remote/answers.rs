@@ -12,7 +12,6 @@ use crate::protocol::{FromHost, Outcome, frame};
 const WAITING_MAX: usize = 16;
 
 /// Where answers are given to be sent.
-#[derive(Clone)]
 pub(super) struct Answers(SyncSender<Answer>);
 
 /// Answers that are to be sent.

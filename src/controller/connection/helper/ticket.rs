@@ -17,8 +17,6 @@ use crate::protocol::{
     packing::{self, Effort},
 };
 
-type Content = Box<dyn Read + Send>;
-
 /// One caller's place among those who wait.
 pub(super) struct Ticket<'a> {
     session: &'a Session,
@@ -56,18 +54,13 @@ impl<'a> Ticket<'a> {
 
     /// Sends the first of the contents that are owed together, as far as they can be read.
     async fn bundle(&mut self, count: usize, blobs: &dyn BlobStore) -> Result<(), SessionError> {
-        let opened = self.owed.iter().take(count).map_while(|blob| Some((blob.clone(), blobs.open(blob).ok()?)));
-        let opened = opened.collect::<Vec<_>>();
+        let (whole, body) = read_together(self.owed.iter().take(count), blobs);
         let effort = self.session.pace().effort();
-        let read = tokio::task::spawn_blocking(move || {
-            let (whole, body) = read_together(opened);
-            (whole, Piece::new(body, effort))
-        });
-        let (whole, body) = read.await.unwrap_or_default();
-        if whole.is_empty() {
+        let packed = tokio::task::spawn_blocking(move || Piece::new(body, effort)).await;
+        let (Ok(body), [_, ..]) = (packed, whole.as_slice()) else {
             // The first one cannot be read: it is told why by itself.
             return self.stream(blobs).await;
-        }
+        };
         let sent = whole.len();
         self.send(&ToHost::Blobs { blobs: whole, packed: body.packed }, &body.bytes).await?;
         self.owed.drain(..sent);
@@ -126,7 +119,6 @@ impl Drop for Ticket<'_> {
 }
 
 /// A body as it goes out.
-#[derive(Default)]
 struct Piece {
     bytes: Vec<u8>,
     packed: bool,
@@ -143,16 +135,17 @@ impl Piece {
 }
 
 /// Contents one behind the other, with the length of each; those that changed since they were hashed are found out on the host.
-/// Ends before the first that cannot be read.
-fn read_together(contents: Vec<(Blob, Content)>) -> (Vec<Blob>, Vec<u8>) {
-    let (mut whole, mut body) = (Vec::with_capacity(contents.len()), Vec::with_capacity(CHUNK_BYTES));
-    for (blob, content) in contents {
+/// One is open at a time: many hosts may be given trees at once. Ends before the first that cannot be read.
+fn read_together<'b>(wanted: impl Iterator<Item = &'b Blob>, blobs: &dyn BlobStore) -> (Vec<Blob>, Vec<u8>) {
+    let (mut whole, mut body) = (Vec::new(), Vec::with_capacity(CHUNK_BYTES));
+    for blob in wanted {
         let before = body.len();
-        if content.take(blob.size + 1).read_to_end(&mut body).is_err() {
+        let read = blobs.open(blob).and_then(|content| content.take(blob.size + 1).read_to_end(&mut body));
+        if read.is_err() {
             body.truncate(before);
             break;
         }
-        whole.push(Blob { sha256: blob.sha256, size: (body.len() - before) as u64 });
+        whole.push(Blob { sha256: blob.sha256.clone(), size: (body.len() - before) as u64 });
     }
     (whole, body)
 }
