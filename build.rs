@@ -65,7 +65,7 @@ fn main() {
             if let Err(error) = pack(&program, &packed) {
                 fail(&format!("cannot write {}: {error}", packed.display()));
             }
-            let (packed, size, sha256) = (packed.display().to_string(), program.len(), sha256(&program));
+            let (packed, size, sha256) = (packed.display().to_string(), grouped(program.len()), sha256(&program));
             let _ = writeln!(list, "    ({arch:?}, {size}, {sha256:?}, include_bytes!({packed:?})),");
         }
     }
@@ -82,6 +82,16 @@ fn pack(program: &[u8], to: &Path) -> io::Result<()> {
     let mut packer = GzEncoder::new(fs::File::create(to)?, Compression::best());
     packer.write_all(program)?;
     packer.finish()?.sync_all()
+}
+
+/// A number as Rust's own style writes it: `3_171_448`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let group = |(at, digit): (usize, char)| {
+        let first_of_group = at > 0 && (digits.len() - at).is_multiple_of(3);
+        first_of_group.then_some('_').into_iter().chain([digit])
+    };
+    digits.chars().enumerate().flat_map(group).collect()
 }
 
 /// The lower-case hex SHA-256 of a program: worked out here, not at every start of the controller.

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn every_way_of_waiting_takes_all_files_and_tells_of_one_that_is_missing() {
         let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<_> = (0..AT_ONCE * 2 + 1).map(|at| folder.path().join(at.to_string())).collect();
+        let paths: Vec<_> = (0..=AT_ONCE * 2).map(|at| folder.path().join(at.to_string())).collect();
         paths.iter().for_each(|path| fs::write(path, "content").unwrap());
         let mut files: Vec<&Path> = paths.iter().map(std::path::PathBuf::as_path).collect();
         let missing = folder.path().join("missing");
