@@ -72,13 +72,17 @@ impl Held {
                 waiting.push(Waiting { temporary: temporary.clone(), path: path.to_owned() });
                 return Ok(None);
             }
-            let later = writer.later && !replaces && disk::promises(&file);
-            if !later {
+            // Held for reading only: what is open for writing cannot be executed.
+            let later =
+                if writer.later && !replaces && disk::promises(&file) { File::open(&temporary).ok() } else { None };
+            if later.is_none() {
                 file.sync_all()?;
             }
-            fs::rename(&temporary, path)?;
             // An empty file has nothing that could be missing.
-            Ok((later && file.metadata()?.len() > 0).then_some(file))
+            let empty = file.metadata()?.len() == 0;
+            drop(file);
+            fs::rename(&temporary, path)?;
+            Ok(later.filter(|_| !empty))
         });
         if done.is_err() {
             // The original error says more than a failing clean-up would.
@@ -269,6 +273,21 @@ mod tests {
         assert!(!put("empty", ""));
         assert_eq!(put("new", "first"), disk::promises(&File::open(folder.path().join("new")).unwrap()));
         assert!(!put("new", "second"));
+    }
+
+    #[test]
+    fn a_new_program_may_be_executed_while_it_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("program");
+        let attributes = Attributes { mode: Some(0o755), ..Attributes::default() };
+        let writer = Writer { later: true, ..writer() };
+        let held = Held::default().write(writer, &path, &mut &b"#!/bin/sh\n"[..], &attributes).unwrap();
+        // Executing is refused (`Text file busy`) while anybody has it open for writing.
+        if let Some(mut file) = held {
+            assert!(file.write_all(b"x").is_err());
+            file.sync_all().unwrap();
+        }
+        assert_eq!(fs::read_to_string(path).unwrap(), "#!/bin/sh\n");
     }
 
     #[test]
