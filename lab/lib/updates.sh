@@ -96,7 +96,7 @@ updates() {
                 release "$round" bad
                 ! play update -e "rates_source=$UPDATE_SOURCE" -e "rates_check_timeout=$UPDATE_CHECK_SECONDS" >"$LOGS/update-$round" 2>&1 ||
                     die "update $round was to fail"
-                grep -q 'lab1 back, lab2 untouched, lab3 untouched' "$LOGS/update-$round" || die "update $round did not go back; $LOGS/update-$round"
+                grep -qE '[a-z0-9]+ back, [a-z0-9]+ untouched, [a-z0-9]+ untouched' "$LOGS/update-$round" || die "update $round did not go back; $LOGS/update-$round"
                 serving >"$after"
                 cmp -s "$before" "$after" || { diff "$before" "$after" >&2; die "update $round was bad and left something behind"; }
                 bad=$((bad + 1))
