@@ -135,16 +135,19 @@ class Traffic:
 
     async def status(self, client, batch):
         content = await self.ask("status", client, "GET", f"/batches/{batch['id']}", self.sane(batch))
-        if content:
+        if content and batch["status"] != "loaded":
             batch["status"] = json.loads(content)["status"]
         return batch["status"]
 
     def sane(self, batch):
+        # Several may ask at once; what was known before this one asked is what counts.
+        was_loaded = batch["status"] == "loaded"
+
         def judge(content):
             status = json.loads(content)["status"]
             if status not in ("queued", "running", "loaded"):
                 return f"the batch is {status}: {content[:300]!r}"
-            return "" if batch["status"] != "loaded" or status == "loaded" else f"the batch was loaded and is {status}"
+            return f"the batch was loaded and is {status}" if was_loaded and status != "loaded" else ""
         return judge
 
     async def reader(self, kept):
@@ -217,6 +220,7 @@ class Traffic:
         for _ in readers:
             self.tickets.put_nowait(False)
         await asyncio.gather(feeder, *readers)
+        await self.empty()
         return seconds, dropped
 
     def report(self, seconds, dropped):
