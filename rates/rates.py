@@ -14,7 +14,8 @@ import ingest.requests
 
 ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
-# A place is a port by its code or a region by its slug; a region stands for all ports below it.
+# A place is a port by its code or a region by its slug; a region stands for all ports below it. The ports are arrays, with which
+# the index on (orig_code, dest_code, day) is looked into; with IN the planner reads the whole table.
 RATES = """
 WITH RECURSIVE
     orig_regions(slug) AS (
@@ -33,8 +34,8 @@ WITH RECURSIVE
         SELECT day, count(*) AS count, avg(price) AS price
         FROM public.prices
         WHERE day BETWEEN %(first)s AND %(last)s
-          AND orig_code IN (SELECT code FROM orig_ports)
-          AND dest_code IN (SELECT code FROM dest_ports)
+          AND orig_code = ANY (ARRAY(SELECT code FROM orig_ports))
+          AND dest_code = ANY (ARRAY(SELECT code FROM dest_ports))
         GROUP BY day)
 SELECT wanted.day::date, coalesce(daily.count, 0), daily.price
 FROM generate_series(%(first)s::timestamp, %(last)s::timestamp, '1 day') AS wanted(day)
