@@ -66,6 +66,9 @@ catalog! {
     copy: "copy", single;
     deb822_repository: "deb822_repository", single;
     debug: "debug";
+    docker_stack: "docker_stack";
+    docker_swarm: "docker_swarm";
+    docker_swarm_info: "docker_swarm_info";
     fail: "fail";
     fetch: "fetch";
     get_url: "get_url";
