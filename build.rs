@@ -12,6 +12,8 @@ use std::{
     process::{Command, exit},
 };
 
+use sha2::{Digest, Sha256};
+
 /// Architectures as `uname -m` says them; helpers are for Linux.
 const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 
@@ -53,14 +55,27 @@ fn main() {
     for arch in ARCHITECTURES {
         let here = native.starts_with(arch) && native.contains("linux");
         if let Some(helper) = helper(arch, here, &wanted, &out) {
-            let _ = writeln!(list, "    ({arch:?}, include_bytes!({:?})),", helper.display().to_string());
+            let _ = writeln!(
+                list,
+                "    ({arch:?}, include_bytes!({:?}), {:?}),",
+                helper.display().to_string(),
+                sha256(&helper)
+            );
         }
     }
     let code = format!(
-        "/// Helpers by architecture, as `uname -m` says it.\npub static HELPERS: &[(&str, &[u8])] = &[\n{list}];\n"
+        "/// Helpers by architecture, as `uname -m` says it, and their SHA-256.\npub static HELPERS: &[(&str, &[u8], &str)] = &[\n{list}];\n"
     );
     if let Err(error) = fs::write(out.join("helpers.rs"), code) {
         fail(&format!("cannot write to {}: {error}", out.display()));
+    }
+}
+
+/// The lower-case hex SHA-256 of a file: worked out here, not at every start of the program.
+fn sha256(path: &Path) -> String {
+    match fs::read(path) {
+        Ok(content) => Sha256::digest(content).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
+        Err(error) => fail(&format!("cannot read {}: {error}", path.display())),
     }
 }
 

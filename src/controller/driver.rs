@@ -13,7 +13,7 @@ use super::{
     event::{Event, Events},
     executor::reach::{self, Way},
     inventory::{Inventory, load_vars},
-    playbook::{Catalog, Item, Loader, Play, Playbook, custom::Library, role::layer},
+    playbook::{Catalog, Item, Loader, Play, Playbook, custom::Library, reading::Reading, role::layer},
     settings::{DuplicateKeys, Gather, Settings},
     source::{Diagnostic, Diagnostics, Node, Severity, Shape},
     state::Run,
@@ -151,6 +151,11 @@ fn prepare(settings: Settings, ask: Arc<dyn Ask>, events: Events) -> Result<Prep
     descriptors::allow_all();
     let run = Run::new(settings, events, inventory, loader, Connector::new(ask), http::here::fetch, extra_vars);
     keep_secrets(&run);
+    let gathers =
+        |play: &Arc<Play>| play.get("gather_facts").is_none_or(|node| !matches!(node.shape, Shape::Bool(false)));
+    if playbooks.iter().flat_map(|playbook| &playbook.plays).any(gathers) {
+        let _ = run.reading.set(reading(&run, &playbooks));
+    }
     Ok(Prepared { run: Arc::new(run), playbooks })
 }
 
@@ -176,12 +181,25 @@ fn vars_files(play: &Play, loader: &Loader, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Looks through all that the run consists of for the facts it reads.
+fn reading(run: &Run, playbooks: &[Playbook]) -> Reading {
+    let mut reading = Reading::default();
+    let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
+    variables(&inventory).chain(&run.settings.extra_vars).for_each(|node| reading.node(node));
+    playbooks.iter().flat_map(|playbook| &playbook.plays).for_each(|play| reading.play(play));
+    reading
+}
+
+/// All variables of an inventory.
+fn variables(inventory: &Inventory) -> impl Iterator<Item = &Node> {
+    let hosts = inventory.hosts.values().flat_map(|host| host.vars.values().chain(host.file_vars.values()));
+    hosts.chain(inventory.groups.values().flat_map(|group| group.vars.values().chain(group.file_vars.values())))
+}
+
 /// Notes what was decrypted, so that it is shown nowhere.
 fn keep_secrets(run: &Run) {
     let inventory = run.inventory.read().unwrap_or_else(PoisonError::into_inner);
-    let hosts = inventory.hosts.values().flat_map(|host| host.vars.values().chain(host.file_vars.values()));
-    let groups = inventory.groups.values().flat_map(|group| group.vars.values().chain(group.file_vars.values()));
-    hosts.chain(groups).chain(&run.settings.extra_vars).for_each(|node| keep_secret(run, node));
+    variables(&inventory).chain(&run.settings.extra_vars).for_each(|node| keep_secret(run, node));
 }
 
 pub(super) fn keep_secret(run: &Run, node: &Node) {

@@ -36,6 +36,8 @@ pub struct Settings {
     pub diff: bool,
     /// `-v`, counted.
     pub verbosity: u8,
+    /// Whether what tasks return is shown whole.
+    pub shows_results: bool,
     /// `-u`.
     pub user: Option<String>,
     /// `--private-key`.

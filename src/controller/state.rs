@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -14,12 +14,12 @@ use indexmap::IndexMap;
 use super::{
     connection::{
         Connection, Connector,
-        helper::{Blobs, Session},
+        helper::{Blobs, Session, images::Images},
         plain::Plain,
     },
     event::{Event, Events, Tally},
     inventory::Inventory,
-    playbook::Loader,
+    playbook::{Loader, reading::Reading},
     settings::Settings,
     template::Fetch,
     variables::{Layer, Var, shared::Shared},
@@ -42,6 +42,8 @@ pub struct Run {
     pub fetch: Fetch,
     /// Content that hosts may ask for.
     pub blobs: Blobs,
+    /// Images on their way to hosts.
+    pub images: Images,
     /// `-e`.
     pub extra_vars: Arc<Layer>,
     /// Folder of the current playbook.
@@ -55,6 +57,8 @@ pub struct Run {
     layers: Mutex<HashMap<String, Arc<Layer>>>,
     /// Layers that tasks see alike.
     pub shared: Shared,
+    /// Which facts the files of the run name; set before the first play.
+    pub reading: OnceLock<Reading>,
     tasks: AtomicU64,
 }
 
@@ -86,6 +90,8 @@ pub struct HostState {
     pub unreachable: bool,
     /// Failed for the rest of the run.
     pub failed: bool,
+    /// Whether only those facts were gathered that the files of the run name.
+    pub partial_facts: bool,
     /// Whether facts were gathered (for `gathering = smart`).
     pub fresh_facts: bool,
 }
@@ -143,6 +149,7 @@ impl Run {
             connector,
             fetch,
             blobs: Blobs::default(),
+            images: Images::default(),
             extra_vars,
             folder: RwLock::default(),
             secrets: RwLock::default(),
@@ -151,6 +158,7 @@ impl Run {
             links: Mutex::default(),
             layers: Mutex::default(),
             shared: Shared::default(),
+            reading: OnceLock::new(),
             tasks: AtomicU64::new(1),
         }
     }

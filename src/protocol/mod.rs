@@ -4,6 +4,7 @@ pub mod call;
 pub mod change;
 pub mod claim;
 pub mod frame;
+pub mod image;
 pub mod outcome;
 
 pub use call::{Background, Blob, Call, FromHost, Ready, ToHost};

@@ -15,7 +15,7 @@ use super::{
     modules,
     options::{BAD_CLAUSE, expand_path},
 };
-use crate::protocol::{Call, Change, Content, Failure, Json, Map, Outcome, Run, Verdict};
+use crate::protocol::{Blob, Call, Change, Content, Failure, Json, Map, Outcome, Run, Verdict};
 
 /// Carries out one call on a system.
 pub fn execute(
@@ -59,6 +59,8 @@ pub fn execute(
         let (verdict, later) = (verdict(&plan), plan.later.take());
         return Outcome { predicted, later, ..finish(plan, verdict, call.diff) };
     }
+    // A broken connection is found by the first content that is opened.
+    let _ = blobs.announce(&wanted(&plan.changes));
     let applied = match make(system, &plan, call, blobs, progress) {
         Ok(applied) => applied,
         Err((failure, more)) => {
@@ -81,6 +83,15 @@ pub fn execute(
         }
         Err(Stop::Unknown(reason)) => finish(plan, Verdict::Failed(Failure::new(reason)), call.diff),
     }
+}
+
+/// Contents that changes ask the controller for, in their order.
+fn wanted(changes: &[Change]) -> Vec<&Blob> {
+    let blobs = changes.iter().filter_map(|change| match change {
+        Change::Write { content: Content::Blob(blob), .. } => Some(blob),
+        _ => None,
+    });
+    blobs.collect()
 }
 
 fn make(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use deployer::remote::{
-    job,
+    image, job,
     lease::lease,
     machine::{real::Real, terminal},
     relay::relay,
@@ -22,6 +22,12 @@ fn main() -> std::process::ExitCode {
         && mode == "relay"
     {
         return if relay(socket).is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
+    }
+    if let Some((mode, place)) = words.split_first()
+        && mode == image::WORD
+    {
+        let ended = image::serve(place, &mut BufReader::new(stdin().lock()), &mut stdout().lock());
+        return if ended.is_ok() { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE };
     }
     if let [mode, path, holder, seconds] = words.as_slice()
         && mode == "lease"

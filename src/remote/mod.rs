@@ -4,6 +4,7 @@ pub mod burst;
 pub mod docker;
 pub mod execute;
 pub mod facts;
+pub mod image;
 pub mod job;
 pub mod lease;
 pub mod machine;

@@ -52,7 +52,7 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
                 }
                 let inline = job::inline(&call, &body);
                 let wire_cell = std::cell::RefCell::new(&mut wire);
-                let mut blobs = FromController { wire: &wire_cell, call: id, inline };
+                let mut blobs = FromController { wire: &wire_cell, call: id, inline, announced: VecDeque::new() };
                 let mut progress = |text: &str, amount: Option<(u64, u64)>| {
                     let shown = FromHost::Progress { id, text: text.to_owned(), amount };
                     // A broken connection is found by the next frame that matters.
@@ -80,6 +80,11 @@ pub fn serve(system: &dyn System, input: &mut dyn Read, output: &mut dyn Write, 
     }
     Ok(())
 }
+
+/// How much is asked for ahead of its turn: small contents, as many as fit into memory if they are not fetched in the end.
+const AHEAD_BYTES_EACH: u64 = 256 << 10;
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
+const AHEAD_MAX: usize = 20_000;
 
 struct Wire<'a> {
     input: &'a mut dyn Read,
@@ -117,6 +122,8 @@ struct FromController<'w, 'a> {
     wire: &'w std::cell::RefCell<&'w mut Wire<'a>>,
     call: u64,
     inline: HashMap<String, Vec<u8>>,
+    /// Hashes of what has been asked for ahead.
+    announced: VecDeque<String>,
 }
 
 impl Blobs for FromController<'_, '_> {
@@ -124,7 +131,10 @@ impl Blobs for FromController<'_, '_> {
         if let Some(content) = self.inline.get(&blob.sha256) {
             return Ok(Box::new(content.as_slice()));
         }
-        self.wire.borrow_mut().send(&FromHost::Need { id: self.call, blob: blob.clone() }, &[])?;
+        match self.announced.iter().position(|sha256| *sha256 == blob.sha256) {
+            Some(at) => drop(self.announced.drain(..=at)),
+            None => self.need(blob)?,
+        }
         Ok(Box::new(Streamed {
             wire: self.wire,
             sha256: blob.sha256.clone(),
@@ -133,6 +143,26 @@ impl Blobs for FromController<'_, '_> {
             at: 0,
             last: false,
         }))
+    }
+
+    fn announce(&mut self, blobs: &[&Blob]) -> io::Result<()> {
+        let (mut count, mut bytes) = (0, 0);
+        for blob in blobs.iter().filter(|blob| !self.inline.contains_key(&blob.sha256)) {
+            count += 1;
+            bytes += blob.size;
+            if blob.size > AHEAD_BYTES_EACH || bytes > AHEAD_BYTES_MAX || count > AHEAD_MAX {
+                break;
+            }
+            self.announced.push_back(blob.sha256.clone());
+            self.need(blob)?;
+        }
+        Ok(())
+    }
+}
+
+impl FromController<'_, '_> {
+    fn need(&self, blob: &Blob) -> io::Result<()> {
+        self.wire.borrow_mut().send(&FromHost::Need { id: self.call, blob: blob.clone() }, &[])
     }
 }
 
@@ -189,4 +219,47 @@ fn user_name(system: &dyn System) -> String {
         .find(|fields| fields.get(2) == Some(&uid.as_str()))
         .and_then(|fields| fields.first().map(|&name| name.to_owned()))
         .unwrap_or(uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        protocol::Call,
+        remote::machine::{digest, real::Real},
+    };
+
+    #[test]
+    fn contents_of_a_tree_are_asked_for_before_the_first_one_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = |at: usize| format!("content {at}\n").repeat(20_000).into_bytes();
+        let blobs: Vec<Blob> =
+            (0..2).map(|at| Blob { sha256: digest(&content(at)), size: content(at).len() as u64 }).collect();
+        let file = |at: usize| json!({"kind": "file", "path": format!("f{at}"), "mode": 0o644, "blob": blobs[at]});
+        let options = json!({"dest": folder.path(), "_tree": [file(0), file(1)]});
+        let call =
+            Call { id: 7, module: "copy".to_owned(), options: options.as_object().unwrap().clone(), ..Call::default() };
+        let mut input = Vec::new();
+        frame::encode(&ToHost::Call(call), b"", &mut input).unwrap();
+        for (at, blob) in blobs.iter().enumerate() {
+            let answer = ToHost::Blob { sha256: blob.sha256.clone(), last: true, error: None };
+            frame::encode(&answer, &content(at), &mut input).unwrap();
+        }
+        let mut output = Vec::new();
+        serve(&Real::new(), &mut input.as_slice(), &mut output, Path::new("/nonexistent")).unwrap();
+        let mut said = output.as_slice();
+        let mut needs = Vec::new();
+        let outcome = loop {
+            match frame::read::<FromHost>(&mut said).unwrap().unwrap().0 {
+                FromHost::Need { id: 7, blob } => needs.push(blob.sha256),
+                FromHost::Done { id: 7, outcome } => break outcome,
+                _ => {}
+            }
+        };
+        assert_eq!(outcome.verdict, Verdict::Changed);
+        assert_eq!(needs, [blobs[0].sha256.as_str(), &blobs[1].sha256]);
+        assert_eq!(std::fs::read(folder.path().join("f1")).unwrap(), content(1));
+    }
 }

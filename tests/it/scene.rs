@@ -175,6 +175,16 @@ impl Events {
         found.map_or_else(|| panic!("no task `{name}` in {:?}", self.story()), |event| &event["report"]["result"])
     }
 
+    /// The same on one of several hosts.
+    #[track_caller]
+    pub fn result_on(&self, name: &str, host: &str) -> &Value {
+        let found = self.all("ended").find(|event| event["task"]["name"] == name && event["host"] == host);
+        found.map_or_else(
+            || panic!("no task `{name}` on {host} in {:?}", self.story()),
+            |event| &event["report"]["result"],
+        )
+    }
+
     /// What a `debug: {msg: …}` of this name has said.
     #[track_caller]
     pub fn message(&self, name: &str) -> &Value {

@@ -18,7 +18,7 @@ pub const DOC: &str = "Adds keys to those that apt trusts, or removes them.\n";
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("apt_key").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("apt_key")
 }
 
 /// Does it.

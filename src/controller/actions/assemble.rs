@@ -23,7 +23,7 @@ const OWN: &[&str] = &["src", "remote_src", "regexp", "delimiter", "ignore_hidde
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("assemble").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("assemble")
 }
 
 /// Does it.

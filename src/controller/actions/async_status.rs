@@ -11,7 +11,7 @@ pub const DOC: &str = "Tells how a task that was started with `async` and `poll:
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("async_status").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("async_status")
 }
 
 /// Does it.

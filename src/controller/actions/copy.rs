@@ -13,13 +13,16 @@ use crate::{
     remote::{OptionSpec, modules},
 };
 
+/// Bytes of a file from which on checksums are told only where somebody reads them.
+const UNREAD_BYTES: u64 = 1 << 20;
+
 /// The manual page is the module's.
 pub const DOC: &str = "Puts a file or a directory tree of the controller in place on the host.\n";
 
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("copy").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("copy")
 }
 
 /// Does it.
@@ -54,6 +57,10 @@ pub async fn run(turn: &Turn) -> Done {
 fn file(turn: &Turn, path: &Path, options: &mut Map) -> Result<Vec<Blob>, String> {
     let blob = open(turn, path)?;
     options.insert("_blob".to_owned(), Turn::blob(&blob));
+    // To read a large file twice more is not worth a value that nobody sees.
+    if blob.size > UNREAD_BYTES && !turn.is_read() {
+        options.insert("_sums".to_owned(), json!(false));
+    }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     options.insert("_name".to_owned(), json!(name));
     options.insert("src".to_owned(), json!(path.display().to_string()));

@@ -15,7 +15,7 @@ pub const DOC: &str = "Keeps an apt source in a `.sources` file of its own, with
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("deb822_repository").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("deb822_repository")
 }
 
 /// Does it.

@@ -16,7 +16,7 @@ pub const DOC: &str = "Brings a stack of services to a swarm.\n";
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("docker_stack").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("docker_stack")
 }
 
 /// Does it.

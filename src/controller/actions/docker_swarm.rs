@@ -12,7 +12,7 @@ pub const DOC: &str = "Makes a swarm of Docker engines, adds hosts to it and tak
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("docker_swarm").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("docker_swarm")
 }
 
 /// Does it.

@@ -12,7 +12,7 @@ pub const DOC: &str = "Says what the swarm of a manager is and holds.\n";
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("docker_swarm_info").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("docker_swarm_info")
 }
 
 /// Does it.

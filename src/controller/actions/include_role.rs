@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::include_tasks::{item, problems, surroundings};
+use super::{
+    include_tasks::{item, problems, surroundings},
+    setup,
+};
 use crate::{
     controller::{
         executor::{Done, Effect, Turn},
-        playbook::role::{RoleFiles, Wanted},
+        playbook::{
+            reading::Reading,
+            role::{RoleFiles, Wanted},
+        },
         source::Diagnostics,
     },
     options,
@@ -87,6 +93,10 @@ pub async fn run(turn: &Turn) -> Done {
         return done;
     }
     let Some(used) = used else { return Done::failed(format!("there is no role {name}")) };
+    let unread = |reading: &Reading| used.items.iter().any(|item| !reading.knows(item.file()));
+    if let Err(failure) = setup::complete(turn, unread).await {
+        return Outcome::new(Verdict::Failed(failure)).into();
+    }
     let mut handlers = used.handlers;
     handlers.extend(around.take_handlers());
     if used.role.public {

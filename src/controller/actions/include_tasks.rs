@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::setup;
 use crate::{
     controller::{
         executor::{Done, Effect, Turn},
@@ -50,6 +51,9 @@ pub async fn run(turn: &Turn) -> Done {
         ))
         .into();
     };
+    if let Err(failure) = setup::complete(turn, |reading| !reading.knows(&path)).await {
+        return Outcome::new(Verdict::Failed(failure)).into();
+    }
     let mut diagnostics = Diagnostics::default();
     let around = surroundings(turn);
     let items = turn.run.loader.task_file(&path, &around, &mut diagnostics);

@@ -7,10 +7,11 @@ use std::{
 
 use serde_json::json;
 
+use super::setup;
 use crate::{
     controller::{
         executor::{Done, Effect, Turn},
-        playbook::role::layer,
+        playbook::{reading::Reading, role::layer},
         source::{Diagnostics, Node, yaml},
         template,
         variables::{Layer, Var},
@@ -66,6 +67,12 @@ pub fn spec() -> Vec<OptionSpec> {
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
     let mut done = read(turn);
+    let files = done.outcome.result.get("ansible_included_var_files").and_then(Json::as_array);
+    let files: Vec<PathBuf> = files.into_iter().flatten().filter_map(Json::as_str).map(PathBuf::from).collect();
+    let unread = |reading: &Reading| files.iter().any(|file| !reading.knows(file));
+    if let Err(failure) = setup::complete(turn, unread).await {
+        return Outcome::new(Verdict::Failed(failure)).into();
+    }
     if let Verdict::Failed(failure) = &done.outcome.verdict {
         let message = failure.message.clone();
         done.outcome.result.insert("message".to_owned(), json!(message));

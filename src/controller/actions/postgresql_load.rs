@@ -3,6 +3,7 @@
 use std::{path::Path, time::Instant};
 
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use tokio_postgres::error::SqlState;
 
 use super::{
@@ -15,13 +16,14 @@ use super::{
         predictions::{self, Predicted},
         replacement::{self, Names},
     },
+    postgresql_query::statements,
 };
 use crate::{
     choices,
     controller::executor::{Done, Turn},
     options,
     protocol::{Failure, Outcome, Verdict},
-    remote::{OptionSpec, Options},
+    remote::{OptionSpec, Options, machine::hex},
 };
 
 choices! {
@@ -45,8 +47,10 @@ options! {
     ///     login_host: 127.0.0.1
     /// ```
     ///
+    /// With `steps` (to cut the data down, to make it anonymous) these belong to the transaction too: nobody sees the data without them.
+    ///
     /// ## Returns
-    /// `loaded`, `sha256` of the dump, `previous_sha256` of what was loaded before (null: nothing), `dump_changed`, `rows`, `seconds`, `msg`.
+    /// `loaded`, `sha256` of the dump (of dump and steps, where there are any), `previous_sha256` of what was loaded before (null: nothing), `dump_changed`, `rows`, `seconds`, `msg`.
     pub struct Load {
         /// The database; it has to exist (see `postgresql_db`).
         db: String [login_db database name],
@@ -54,6 +58,8 @@ options! {
         src: String,
         /// What to do when the database was loaded from another dump: `report` it and leave the data, `refuse` and fail, or `replace`: load it into a fresh database that takes the old one's name.
         on_change: OnChange = OnChange::Report,
+        /// SQL that is run behind the dump, in its transaction. Other steps count as another dump.
+        steps: Vec<String>,
         /// After `replace`, keep the old database as `NAME_old` (instead of the one kept before) until you drop it.
         keep_old: bool = false,
         /// A database with tables that were not loaded from here: take it as loaded from this dump, without loading.
@@ -100,7 +106,9 @@ pub(super) async fn carry_out(
     progress: Progress<'_>,
 ) -> Result<Outcome, Failure> {
     let begun = Instant::now();
-    let known = loader::examine(path, progress).await?;
+    load.steps.iter().try_for_each(|step| check_step(step))?;
+    let mut known = loader::examine(path, progress).await?;
+    known.sha256 = identity(known.sha256, &load.steps);
     let work = Work { load, dial, trust, path, known: &known, progress };
     let session = match load.login.open(dial, trust, &load.db).await {
         Ok(session) => session,
@@ -121,6 +129,32 @@ pub(super) async fn carry_out(
     };
     outcome.result.insert("seconds".into(), json!((begun.elapsed().as_secs_f64() * 1000.0).round() / 1000.0));
     Ok(outcome)
+}
+
+/// Refuses what would end the transaction that a step belongs to, or is no SQL.
+fn check_step(step: &str) -> Result<(), Failure> {
+    for statement in statements(step)? {
+        let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
+        if loader::controls_transactions(&words) {
+            return Err(Failure::new(format!("the step {} controls transactions", statement.head()))
+                .hint("dump and steps are one transaction: take the statement out"));
+        }
+    }
+    Ok(())
+}
+
+/// What a load is known by: the dump's hash, and with steps that of both.
+fn identity(dump: String, steps: &[String]) -> String {
+    if steps.is_empty() {
+        return dump;
+    }
+    let mut hash = Sha256::new();
+    hash.update(dump);
+    for step in steps {
+        // With its length, so that no other steps come to the same text.
+        hash.update(format!("\n{}\n{step}", step.len()));
+    }
+    hex(&hash.finalize())
 }
 
 /// What is to be done with a database that was looked at.
@@ -235,8 +269,20 @@ impl Work<'_> {
         session.run("RESET ALL; RESET SESSION AUTHORIZATION").await.map_err(failed)?;
         // What is written down belongs to whom the tables belong to, or the next run could not read it.
         self.load.login.take_role(session).await.map_err(failed)?;
+        self.take_steps(session).await?;
         self.record(session, rows).await.map_err(failed)?;
         Ok(rows)
+    }
+
+    async fn take_steps(&self, session: &Session) -> Result<(), Failure> {
+        let count = self.load.steps.len() as u64;
+        for (number, step) in (1..).zip(&self.load.steps) {
+            (self.progress)("taking the steps behind the dump", number, count);
+            session.run(step).await.map_err(|error| {
+                error.failure(&format!("cannot take step {number} behind the dump; everything was rolled back"))
+            })?;
+        }
+        Ok(())
     }
 
     async fn record(&self, session: &Session, rows: u64) -> Result<(), PgError> {
@@ -300,5 +346,28 @@ impl Work<'_> {
             outcome.result.insert(name.into(), value);
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_steps_are_another_load() {
+        let of = |steps: &[&str]| identity("dump".into(), &steps.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&[]), "dump");
+        let all = [of(&[]), of(&["SELECT 1"]), of(&["SELECT 2"]), of(&["SELECT 1", ""]), of(&["SELECT 1\n0\n"])];
+        for (at, one) in all.iter().enumerate() {
+            assert!(all[..at].iter().all(|other| other != one), "{at}: {one}");
+        }
+    }
+
+    #[test]
+    fn a_step_may_not_end_the_transaction() {
+        assert!(check_step("DELETE FROM prices; UPDATE prices SET price = 1").is_ok());
+        for step in ["COMMIT", "DELETE FROM prices; rollback;", "SELECT 'x", "\\d"] {
+            assert!(check_step(step).is_err(), "{step}");
+        }
     }
 }

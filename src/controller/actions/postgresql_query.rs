@@ -233,7 +233,7 @@ fn status(words: &[String], gives_rows: bool, touched: u64) -> String {
 }
 
 /// The statements of a text, each to be run by itself.
-fn statements(text: &str) -> Result<Vec<Statement>, Failure> {
+pub(super) fn statements(text: &str) -> Result<Vec<Statement>, Failure> {
     let (mut splitter, mut pieces, mut found) = (Splitter::default(), Vec::new(), Vec::new());
     let trimmed = text.trim_end();
     // The last semicolon may be left out; a comment at the end must not swallow the one that is added.

@@ -14,7 +14,7 @@ pub const DOC: &str = "Sends a script of the controller to the host and runs it 
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("script").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("script")
 }
 
 /// Does it.

@@ -3,15 +3,20 @@
 use crate::{
     controller::{
         executor::{Done, Turn},
+        playbook::reading::Reading,
         template,
+        variables::{Layer, scope::FACTS},
     },
-    protocol::{Json, Map, Outcome, Verdict},
+    protocol::{Failure, Json, Map, Outcome, Verdict},
     remote::{OptionSpec, modules},
 };
 
 /// The manual page.
 pub const DOC: &str = "\
 Asks a host for its facts and keeps them as variables. Also known as `gather_facts`.
+
+At the beginning of a play only those facts are gathered that the files of the run may read; `gather_subset: all` in the play, or this
+task, asks for all of them.
 
 ## Example
 ```yaml
@@ -26,16 +31,19 @@ Asks a host for its facts and keeps them as variables. Also known as `gather_fac
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("setup").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("setup")
 }
 
 /// Does it.
 pub async fn run(turn: &Turn) -> Done {
-    let options = match turn.json_options() {
+    let mut options = match turn.json_options() {
         Ok(options) => options,
         Err(error) => return Done::failed(error.message),
     };
     let modules = modules_asked(turn);
+    let subset = subset_read(turn).filter(|_| options.is_empty() && modules.iter().all(|name| is_setup(name)));
+    let partial = subset.is_some();
+    options.extend(subset.map(|subset| ("gather_subset".to_owned(), subset.into())));
     let outcome = if modules.iter().all(|name| is_setup(name)) {
         turn.module("setup", options, &[]).await
     } else {
@@ -46,8 +54,46 @@ pub async fn run(turn: &Turn) -> Done {
     {
         turn.run.add_facts(turn.facts_host(), facts);
         turn.run.with_host(&turn.host, |state| state.fresh_facts = true);
+        turn.run.with_host(turn.facts_host(), |state| state.partial_facts = partial);
     }
     outcome.into()
+}
+
+/// What a play without a word about it gathers: what the files of the run read, if that is known. Facts that are kept for other runs
+/// are all there are.
+fn subset_read(turn: &Turn) -> Option<Vec<String>> {
+    let implied = turn.task.module == "setup" && turn.info.name == "Gathering Facts";
+    let reading = turn.run.reading.get().filter(|_| implied && turn.run.settings.fact_cache.is_none())?;
+    reading.subset()
+}
+
+/// Asks for the facts that nobody seemed to read, where a file that comes to light only now may read them. Gives what the turn does not
+/// see yet.
+///
+/// # Errors
+/// When the host does not tell them.
+pub async fn complete(turn: &Turn, unread: impl FnOnce(&Reading) -> bool) -> Result<Layer, Failure> {
+    let partial = turn.run.with_host(turn.facts_host(), |state| state.partial_facts);
+    if !partial || !turn.run.reading.get().is_some_and(unread) {
+        return Ok(Layer::new());
+    }
+    if turn.lane.is_ahead() {
+        turn.lane.give_way();
+        return Err(Failure::new("not carried out"));
+    }
+    let outcome = turn.module("setup", Map::new(), &[]).await;
+    match outcome.verdict {
+        Verdict::Failed(failure) => Err(failure),
+        _ => {
+            turn.run.keep_facts(turn.facts_host(), &outcome);
+            let facts = turn.run.with_host(turn.facts_host(), |state| {
+                state.partial_facts = false;
+                state.facts.clone()
+            });
+            let new = |name: &str| name == FACTS || turn.scope.get(name).is_none();
+            Ok(facts.iter().filter(|(name, _)| new(name)).map(|(name, fact)| (name.clone(), fact.clone())).collect())
+        }
+    }
 }
 
 /// Which modules tell facts here: `ansible_facts_modules`, `facts_modules` of the settings, else `setup` alone.

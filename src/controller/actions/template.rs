@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::setup;
 use crate::{
     controller::{
         executor::{Done, Turn},
@@ -10,7 +11,7 @@ use crate::{
             error::Trouble,
             files::{Layout, render_file},
         },
-        variables::{Layer, Var},
+        variables::Var,
     },
     protocol::{Failure, Map, Outcome, Verdict},
     remote::{OptionSpec, modules},
@@ -46,7 +47,7 @@ const OWN: &[&str] = &[
 /// Those of `copy`, and those about the template.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    let mut spec = modules::find("copy").map(|entry| (entry.spec)()).unwrap_or_default();
+    let mut spec = modules::spec("copy");
     let missing: Vec<&&str> = OWN.iter().filter(|name| !spec.iter().any(|option| option.name == **name)).collect();
     for name in missing {
         let kind = if name.ends_with("blocks") { crate::remote::Kind::Bool } else { crate::remote::Kind::Str };
@@ -93,7 +94,10 @@ pub async fn run(turn: &Turn) -> Done {
         Ok(text) => text,
         Err(error) => return Done::failed(format!("cannot read {}: {error}", path.display())),
     };
-    let mut extra = Layer::new();
+    let mut extra = match setup::complete(turn, |reading| !reading.covers(&path, &text)).await {
+        Ok(facts) => facts,
+        Err(failure) => return Outcome::new(Verdict::Failed(failure)).into(),
+    };
     let mut set = |name: &str, value: String| {
         extra.insert(std::sync::Arc::from(name), Var::data(value));
     };

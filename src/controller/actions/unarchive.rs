@@ -18,7 +18,7 @@ pub const DOC: &str = "Unpacks an archive of the controller, or of the host itse
 /// The options of the module on the host.
 #[must_use]
 pub fn spec() -> Vec<OptionSpec> {
-    modules::find("unarchive").map(|entry| (entry.spec)()).unwrap_or_default()
+    modules::spec("unarchive")
 }
 
 /// Does it.

@@ -101,7 +101,8 @@ fn page(name: &str, doc: &str, spec: &[OptionSpec], paint: Paint) -> String {
     let doc = doc.lines().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n");
     let (about, rest) = doc.find("## ").map_or((doc.as_str(), ""), |at| doc.split_at(at));
     let mut text = format!("{}\n\n{}\n\n", paint.heading(name), about.trim());
-    let shown: Vec<&OptionSpec> = spec.iter().filter(|option| option.kind != Kind::Blob).collect();
+    let shown: Vec<&OptionSpec> =
+        spec.iter().filter(|option| option.kind != Kind::Blob && !option.name.starts_with('_')).collect();
     if !shown.is_empty() {
         text.push_str(&paint.heading("## Options"));
         text.push('\n');

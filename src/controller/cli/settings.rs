@@ -11,6 +11,7 @@ use super::{
     secrets,
 };
 use crate::controller::{
+    report::Format,
     settings::{DuplicateKeys, Gather, Settings, facts::FactCache},
     source::{Diagnostic, Diagnostics, Node},
     vault::Keyring,
@@ -93,6 +94,8 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
     if forks == Some(0) {
         checked.wrong.push(Diagnostic::bare("forks must be at least 1"));
     }
+    let verbosity =
+        run.verbose.max(checked.number(get(&["ANSIBLE_VERBOSITY"], "defaults", "verbosity")).unwrap_or_default());
     Settings {
         playbooks: run.playbooks.clone(),
         inventory: inventory(&run.hosts, configuration),
@@ -105,9 +108,8 @@ fn plain(run: &Run, configuration: &Configuration, wrong: &mut Diagnostics) -> S
         serial_tasks: run.serial_tasks || run.step,
         step: run.step,
         diff: run.diff || checked.boolean(get(&["ANSIBLE_DIFF_ALWAYS"], "diff", "always"), false),
-        verbosity: run
-            .verbose
-            .max(checked.number(get(&["ANSIBLE_VERBOSITY"], "defaults", "verbosity")).unwrap_or_default()),
+        verbosity,
+        shows_results: verbosity > 0 || run.output != Format::Terminal,
         user: run.user.clone().or_else(|| text(&["ANSIBLE_REMOTE_USER"], "defaults", "remote_user")),
         private_key: run
             .private_key

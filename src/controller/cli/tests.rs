@@ -212,6 +212,15 @@ fn the_inventory_is_shown_as_ansible_shows_it() {
     assert_eq!(list["all"], serde_json::json!({"children": ["ungrouped", "web", "db"]}));
     assert_eq!(list["_meta"]["hostvars"]["web2"], serde_json::json!({"colour": "blue"}));
     assert!(list["_meta"]["hostvars"].get("db1").is_none());
+    // The same with the flags of ansible-inventory.
+    let flags = |words: &str| desk.deployer(&["inventory".to_owned()], &format!("-i {hosts} {words}"));
+    assert_eq!(flags("--graph").1, tree);
+    assert_eq!(flags("--graph web").1, "@web:\n  |--web1\n  |--web2\n");
+    assert_eq!(flags("--host web1 -e a=b").1, host);
+    let nested = "all:\n  children:\n    db:\n      hosts:\n        db1: {}\n    web:\n      hosts:\n        web1:\n          \
+                  port: 80\n        web2: {}\n  vars:\n    colour: blue\n";
+    assert_eq!(flags("--list --yaml --export").1, nested);
+    assert_eq!(flags("--host nosuch").0, Exit::Usage);
 }
 
 #[test]

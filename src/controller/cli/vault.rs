@@ -292,7 +292,7 @@ fn open(file: &Path, sealed: &Secret<Vec<u8>>, keys: &Keyring) -> Result<Secret<
 }
 
 /// Puts a file in place atomically, readable by nobody else until it has its mode (that of the old file by default).
-fn replace(file: &Path, content: &[u8], mode: Option<u32>) -> Result<(), Problem> {
+pub(super) fn replace(file: &Path, content: &[u8], mode: Option<u32>) -> Result<(), Problem> {
     let failed = |error: std::io::Error| Problem::World(format!("cannot write {}: {error}", file.display()));
     // A link stays a link.
     let file = &file.canonicalize().unwrap_or_else(|_| file.to_owned());

@@ -52,7 +52,9 @@ impl From<Lost> for Called {
 impl Turn {
     /// Carries out a module with these options. `blobs` are contents that its options name.
     pub async fn call(&self, module: &str, options: Map, blobs: &[Blob]) -> Called {
-        let inline = blobs.iter().filter(|blob| blob.size <= INLINE_BYTES_MAX).cloned().collect();
+        // Many together are only sent if the host turns out to lack them.
+        let together: u64 = blobs.iter().map(|blob| blob.size).sum();
+        let inline = if together <= INLINE_BYTES_MAX { blobs.to_vec() } else { Vec::new() };
         self.send(Call { inline, ..self.call_of(module, options) }).await
     }
 

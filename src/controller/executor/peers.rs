@@ -6,18 +6,24 @@ use super::{
     attempt::Stopped,
     lane::Lane,
     module::Called,
-    reach::{Lost, Way, lost},
+    reach::{Way, lost},
     step::Step,
     turn::Turn,
 };
 use crate::{
     controller::{
         compiler::scope,
-        connection::helper::lease::Lease,
+        connection::helper::{
+            images::{Heard, ImageReader},
+            lease::Lease,
+        },
         template::{self, TemplateError},
     },
-    protocol::{Call, Failure, Map, Outcome, Verdict},
+    protocol::{Call, Failure, Map, Outcome, Verdict, image::Image},
 };
+
+/// What cannot be done where no helper runs.
+pub const READING: &str = "reading an image";
 
 impl Turn {
     /// The task as another host of the play would do it, with options of its own; nothing where its conditions do not hold there.
@@ -115,9 +121,19 @@ impl Turn {
             let connection = self.way.connection(&self.run, &mut *link.lock().await).await?;
             Lease::take(&connection, self.way.escalation.as_ref(), path, holder).await.map_err(lost)
         };
-        taken.await.map_err(|lost| match lost {
-            Lost::Unreachable(failure) | Lost::Refused(failure) | Lost::NoUser(failure) => failure,
-            Lost::NoHelper(reason) => Failure::new(format!("a lock needs a helper on the host: {reason}")),
-        })
+        taken.await.map_err(|lost| lost.failure("a lock"))
+    }
+
+    /// Has a helper of the host read an image there; `place` says where it is, in words of `remote::image`.
+    ///
+    /// # Errors
+    /// When the host cannot be reached or has no such image.
+    pub async fn image(&self, place: &[String], heard: Heard<'_>) -> Result<(ImageReader, Image), Failure> {
+        let opened = async {
+            let link = self.run.link(&self.way.host);
+            let connection = self.way.connection(&self.run, &mut *link.lock().await).await?;
+            ImageReader::open(&connection, self.way.escalation.as_ref(), place, heard).await.map_err(lost)
+        };
+        opened.await.map_err(|lost| lost.failure(READING))
     }
 }

@@ -47,6 +47,17 @@ pub enum Lost {
     NoHelper(String),
 }
 
+impl Lost {
+    /// The same as a failure; `what` needs a helper of its own.
+    #[must_use]
+    pub fn failure(self, what: &str) -> Failure {
+        match self {
+            Self::Unreachable(failure) | Self::Refused(failure) | Self::NoUser(failure) => failure,
+            Self::NoHelper(reason) => Failure::new(format!("{what} needs a helper on the host: {reason}")),
+        }
+    }
+}
+
 impl Way {
     /// Works out the way to `host`: its variables first, then keywords of the task, then the command line.
     ///

@@ -184,6 +184,14 @@ impl Turn {
         })
     }
 
+    /// Whether anybody reads what the task returns besides how it ended.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        let task = &self.task;
+        let judged = [&task.register, &task.until, &task.changed_when, &task.failed_when];
+        self.run.settings.shows_results || judged.iter().any(|node| node.is_some())
+    }
+
     /// Carries out a module on the host, for an action that prepares or follows it.
     pub async fn module(&self, module: &str, options: Map, blobs: &[Blob]) -> Outcome {
         match self.call(module, options, blobs).await {

@@ -1,6 +1,6 @@
 //! Tasks and blocks.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 
 use super::{Arguments, Keywords, Role};
 use crate::controller::source::{Node, Span};
@@ -12,6 +12,18 @@ pub enum Item {
     Task(Arc<Task>),
     /// Several items with `rescue` and `always`.
     Block(Arc<Block>),
+}
+
+impl Item {
+    /// The file it is written in.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        let span = match self {
+            Self::Task(task) => &task.span,
+            Self::Block(block) => &block.span,
+        };
+        &span.file.path
+    }
 }
 
 /// Items that belong together.

@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::{Secret, VaultError};
 
 /// What every vault begins with.
-const MAGIC: &str = "$ANSIBLE_VAULT;";
+/// How every encrypted text begins.
+pub const MAGIC: &str = "$ANSIBLE_VAULT;";
 /// Fixed by the format.
 const ROUNDS: u32 = 10_000;
 /// Fixed by the format: cipher key, authentication key and counter, cut from one derivation.

@@ -4,7 +4,7 @@ pub mod format;
 pub mod keyring;
 pub mod secret;
 
-pub use format::{decrypt, encrypt, is_vault, vault_id};
+pub use format::{MAGIC, decrypt, encrypt, is_vault, vault_id};
 pub use keyring::{Keyring, PasswordSource, VaultId};
 pub use secret::Secret;
 

@@ -10,6 +10,7 @@ pub mod endpoints;
 pub mod engine;
 pub mod filters;
 pub mod http;
+pub mod layers;
 pub mod mounts;
 pub mod ports;
 pub mod pull;
@@ -21,6 +22,8 @@ pub mod stack;
 pub mod stream;
 pub mod swarm;
 
+#[cfg(test)]
+mod copy_tests;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["system_capabilities_enforced", "system_capabilities"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let said = facts.says(&["capsh", "--print"]).unwrap_or_default();
     let current = said.lines().find_map(|line| line.strip_prefix("Current:")).map(str::trim);

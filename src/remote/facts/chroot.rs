@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["is_chroot"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let own = facts.probe.stat(Path::new("/")).ok().flatten();
     let first = facts.probe.stat(Path::new("/proc/1/root/.")).ok().flatten();

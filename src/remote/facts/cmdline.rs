@@ -4,6 +4,9 @@ use crate::protocol::{Json, Map};
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["cmdline", "proc_cmdline"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let Some(line) = facts.line("/proc/cmdline") else { return };
     let (mut last, mut all) = (Map::new(), Map::new());

@@ -24,6 +24,9 @@ const LOCAL: &[(&str, &str)] = &[
     ("tz_offset", "%z"),
 ];
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["date_time"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let now = facts.probe.now();
     let seconds = (now / 1_000_000_000).to_string();

@@ -8,6 +8,9 @@ use super::Gathering;
 
 const SECTOR: u64 = 512;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["devices"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let mut devices = Map::new();
     for name in facts.names("/sys/block") {

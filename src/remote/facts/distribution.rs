@@ -27,6 +27,9 @@ const KNOWN: &[(&str, &str, &str)] = &[
     ("opensuse-tumbleweed", "openSUSE Tumbleweed", "Suse"),
 ];
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["distribution", "os_family", "distribution_major_version", "distribution_minor_version", "distribution_release", "distribution_version", "distribution_file_path", "distribution_file_parsed"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let path = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find(|path| facts.exists(path));
     let text = path.and_then(|path| facts.text(path)).unwrap_or_default();

@@ -4,6 +4,9 @@ use crate::protocol::{Json, Map};
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["dns"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let mut dns = Map::new();
     for line in facts.text("/etc/resolv.conf").unwrap_or_default().lines() {

@@ -4,6 +4,9 @@ use crate::protocol::{Json, Map};
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["env"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     // Without a question for one language: the variables shall be as they are.
     let Ok(output) = facts.probe.query(&["env", "-0"]) else { return };

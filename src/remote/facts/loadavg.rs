@@ -4,6 +4,9 @@ use crate::protocol::{Json, Map};
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["loadavg"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let Some(line) = facts.line("/proc/loadavg") else { return };
     let loads = line.split_whitespace().map(|word| Json::from(word.parse::<f64>().unwrap_or_default()));

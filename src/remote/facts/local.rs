@@ -6,6 +6,9 @@ use crate::protocol::{Json, Map, Run};
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["local"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let directory = facts.fact_path.to_owned();
     let mut local = Map::new();

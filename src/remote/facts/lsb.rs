@@ -4,6 +4,9 @@ use crate::protocol::{Json, Map};
 
 use super::{Gathering, assignments};
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["lsb"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let mut lsb = Map::new();
     let mut put = |name: &str, value: &str| {

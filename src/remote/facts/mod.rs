@@ -17,6 +17,8 @@ pub struct Subset {
     pub also: &'static [&'static str],
     /// Whether it belongs to `min`, which is cheap and nearly always gathered.
     pub minimal: bool,
+    /// The facts it gives, without `ansible_` in front; `network` gives one more for each interface.
+    pub gives: &'static [&'static str],
     gather: fn(&mut Gathering<'_, '_>),
 }
 
@@ -29,6 +31,7 @@ macro_rules! catalog {
             name: stringify!($file),
             also: &[$($($also),*)?],
             minimal: catalog!(@minimal $($minimal)?),
+            gives: $file::GIVES,
             gather: $file::gather,
         }),*];
     };
@@ -87,6 +90,18 @@ pub fn subset_names() -> Vec<&'static str> {
 
 fn plain(subset: &Subset) -> &'static str {
     subset.name.trim_start_matches("r#")
+}
+
+/// The `gather_subset` that gives these facts and no more than it has to; `None` where nobody can tell what gives one of them.
+pub fn least<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Vec<String>> {
+    let mut wanted = vec!["!all".to_owned(), "!min".to_owned()];
+    for name in names {
+        let subset = plain(CATALOG.iter().find(|subset| subset.gives.contains(&name))?).to_owned();
+        if !wanted.contains(&subset) {
+            wanted.push(subset);
+        }
+    }
+    Some(wanted)
 }
 
 /// Picks subsets as Ansible does: `min` unless it is excluded, and what is named; everything where nothing is said.
@@ -186,10 +201,40 @@ fn assignments(text: &str) -> impl Iterator<Item = (&str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{protocol::Call, remote::machine::overlay::Overlay};
 
     fn names(wanted: &[&str]) -> Vec<&'static str> {
         let wanted: Vec<String> = wanted.iter().map(|word| (*word).to_owned()).collect();
         select(&wanted).unwrap().into_iter().map(plain).collect()
+    }
+
+    #[test]
+    fn what_a_subset_gives_is_its_own() {
+        let (here, overlay) = (crate::remote::machine::real::Real::new(), Overlay::default());
+        let call = Call::default();
+        let mut silent = |_: &str, _: Option<(u64, u64)>| {};
+        let probe = Probe::new(&here, &overlay, &call, &mut silent);
+        let mut known = 0;
+        for subset in CATALOG {
+            for name in gather(&probe, &[subset], 10, Path::new("/nonexistent")).keys() {
+                let name = name.trim_start_matches("ansible_");
+                let giver = CATALOG.iter().find(|subset| subset.gives.contains(&name));
+                assert!(giver.is_none_or(|giver| giver.name == subset.name), "{name} comes from {}", subset.name);
+                known += usize::from(giver.is_some());
+            }
+        }
+        assert!(known > 50, "{known} facts have a known giver");
+    }
+
+    #[test]
+    fn only_what_gives_the_named_facts_is_asked_for() {
+        assert_eq!(
+            least(["os_family", "pkg_mgr", "distribution"]).unwrap(),
+            ["!all", "!min", "distribution", "pkg_mgr"]
+        );
+        assert_eq!(least([]).unwrap(), ["!all", "!min"]);
+        assert_eq!(least(["virtualization_type"]).unwrap()[2..], ["virtual"]);
+        assert_eq!(least(["os_family", "br0"]), None);
     }
 
     #[test]

@@ -6,6 +6,9 @@ use crate::protocol::Json;
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["mounts"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let table = facts.text("/proc/mounts").unwrap_or_default();
     let mounted: Vec<Vec<String>> = table

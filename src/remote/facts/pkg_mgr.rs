@@ -24,6 +24,9 @@ pub(super) fn find(facts: &Gathering<'_, '_>) -> &'static str {
     MANAGERS.iter().find(|(path, _)| facts.exists(path)).map_or("unknown", |(_, name)| name)
 }
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["pkg_mgr"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let manager = find(facts);
     facts.set("pkg_mgr", manager);

@@ -11,6 +11,9 @@ const INTERPRETERS: &[&str] = &["python3", "python", "python2"];
 const QUESTION: &str = "import sys, json, ssl
 print(json.dumps([list(sys.version_info), sys.implementation.name, ssl.HAS_SNI]))";
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["python", "python_version"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let found = INTERPRETERS.iter().find_map(|name| facts.probe.program(name).ok().flatten());
     let Some(path) = found else { return };

@@ -4,6 +4,9 @@ use serde_json::json;
 
 use super::{Gathering, assignments};
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["selinux_python_present", "selinux"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     facts.set("selinux_python_present", true);
     let Some(enforce) = facts.line("/sys/fs/selinux/enforce") else {

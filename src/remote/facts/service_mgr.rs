@@ -2,6 +2,9 @@
 
 use super::Gathering;
 
+/// The facts that come from here.
+pub(super) const GIVES: &[&str] = &["service_mgr"];
+
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let first = facts.line("/proc/1/comm").unwrap_or_default();
     let offline = || {

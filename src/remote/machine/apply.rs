@@ -17,6 +17,14 @@ pub trait Blobs {
     /// # Errors
     /// When the controller cannot deliver it.
     fn open<'s>(&'s mut self, blob: &Blob) -> io::Result<Box<dyn Read + 's>>;
+
+    /// These will be opened, one after the other: so they may be on their way before the first is.
+    ///
+    /// # Errors
+    /// When the controller cannot be told.
+    fn announce(&mut self, _blobs: &[&Blob]) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Shows a line while something runs, with done and total where known.

@@ -4,6 +4,7 @@ pub mod apply;
 mod command;
 pub mod detach;
 pub mod fake;
+mod inode;
 pub mod overlay;
 pub mod predict;
 pub mod probe;

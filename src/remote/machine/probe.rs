@@ -11,7 +11,7 @@ use crate::protocol::{Json, Run};
 
 use super::{
     overlay::{Overlay, PredictedFile},
-    system::{Duplex, FileKind, Output, Stat, System},
+    system::{Duplex, FileKind, Inode, Output, Stat, System},
 };
 use crate::remote::Stop;
 
@@ -164,6 +164,12 @@ impl<'a> Probe<'a> {
             None => self.system.read_dir(path).map_err(|error| refused("list", path, &error))?,
         };
         Ok(self.overlay.names(path, real))
+    }
+
+    /// What the file system keeps with an inode beside permissions; `None` where this cannot be asked without a program.
+    #[must_use]
+    pub fn inode(&self, path: &Path) -> Option<io::Result<Inode>> {
+        self.system.inode(path)
     }
 
     /// Runs a command that only reads. Never use it for anything that changes the host.

@@ -38,6 +38,13 @@ pub trait System {
     /// # Errors
     /// When it is none.
     fn read_link(&self, path: &Path) -> io::Result<PathBuf>;
+    /// What the file system keeps with an inode; `None` where this cannot be asked without a program.
+    ///
+    /// # Errors
+    /// When it keeps no such thing.
+    fn inode(&self, _path: &Path) -> Option<io::Result<Inode>> {
+        None
+    }
     /// Names in a directory, sorted.
     ///
     /// # Errors
@@ -126,6 +133,15 @@ pub trait System {
 /// A connection in both directions.
 pub trait Duplex: Read + Write + Send {}
 impl<T: Read + Write + Send> Duplex for T {}
+
+/// What some file systems keep beside permissions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inode {
+    /// The inode's generation.
+    pub version: u32,
+    /// The letters that `lsattr` prints, without dashes.
+    pub attributes: String,
+}
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

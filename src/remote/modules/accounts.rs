@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::name_service;
 use crate::{
     protocol::Json,
     remote::{Probe, Stop, machine::probe::Found},
@@ -79,12 +80,8 @@ fn look_up(probe: &Probe<'_>, domain: &str, database: &str, name: &str) -> Found
     if let Some(id) = by_name.or_else(|| name.parse().ok()) {
         return Ok(Account::Id(id));
     }
-    // Accounts of a directory service are in no file.
-    let served = match probe.program("getent")? {
-        Some(_) => probe.query(&["getent", database, name]).ok().filter(|output| output.code == 0),
-        None => None,
-    };
-    match served.and_then(|output| output.stdout.split(':').nth(2)?.trim().parse().ok()) {
+    let served = name_service::line(probe, database, name).ok().flatten();
+    match served.and_then(|line| line.split(':').nth(2)?.trim().parse().ok()) {
         Some(id) => Ok(Account::Id(id)),
         // By convention packages bring the accounts that they need.
         None if probe.awaits_packages() => Ok(Account::Predicted(name.to_owned())),

@@ -38,7 +38,7 @@ options! {
     /// ```
     ///
     /// ## Returns
-    /// `dest`, `src`, `checksum` (SHA-1), `mode`, `owner`, `group`, `uid`, `gid`, `size`, `state`; `backup_file` when one was made.
+    /// `dest`, `src`, `checksum` (SHA-1) and `md5sum`, which for a large file are worked out only if the result is registered or shown, `mode`, `owner`, `group`, `uid`, `gid`, `size`, `state`; `backup_file` when one was made.
     pub struct Copy {
         /// A file or directory: on the controller, or on the host with `remote_src`. A directory with `/` at its end stands for what it holds.
         src: Option<String>,
@@ -68,6 +68,8 @@ options! {
         blob: Option<Blob> [_blob],
         /// The name to use inside a directory, put there by the controller.
         original_basename: Option<String> [_original_basename _name],
+        /// Whether anybody reads the checksums, said by the controller.
+        sums: bool [_sums] = true,
         /// A directory tree, put there by the controller.
         tree: Option<Sent> [_tree],
         ..attributes: FileAttributes
@@ -95,7 +97,7 @@ impl Module for Copy {
     fn report(&self, plan: &mut Plan, _applied: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
         let Some(dest) = plan.result.get("dest").and_then(Json::as_str).map(PathBuf::from) else { return Ok(()) };
         attributes::describe(plan, probe, &dest)?;
-        let file = probe.stat_followed(&dest)?.is_some_and(|stat| stat.kind == FileKind::File);
+        let file = self.sums && probe.stat_followed(&dest)?.is_some_and(|stat| stat.kind == FileKind::File);
         if file && !plan.result.contains_key("checksum") {
             let checksum = Algorithm::Sha1.file(probe, &dest)?;
             plan.set("checksum", checksum);

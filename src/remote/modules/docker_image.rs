@@ -190,7 +190,7 @@ impl Module for DockerImage {
 }
 
 /// Plans a request and tells of it.
-fn note(plan: &mut Plan, request: HttpRequest) {
+pub(super) fn note(plan: &mut Plan, request: HttpRequest) {
     if let Some(Json::Array(actions)) = plan.result.get_mut("actions") {
         actions.push(json!(request.summary));
     }

@@ -13,6 +13,7 @@ mod expression;
 pub mod flags;
 mod globbing;
 mod inspection;
+mod name_service;
 #[cfg(test)]
 mod rehearsal;
 pub mod replacement;
@@ -51,6 +52,7 @@ catalog! {
     docker_host_info: Entry::of::<docker_host_info::DockerHostInfo>("docker_host_info");
     docker_image: Entry::of::<docker_image::DockerImage>("docker_image");
     docker_image_build: Entry::of::<docker_image_build::DockerImageBuild>("docker_image_build");
+    docker_image_copy: Entry::of::<docker_image_copy::DockerImageCopy>("docker_image_copy");
     docker_image_info: Entry::of::<docker_image_info::DockerImageInfo>("docker_image_info");
     docker_image_load: Entry::of::<docker_image_load::DockerImageLoad>("docker_image_load");
     docker_image_pull: Entry::of::<docker_image_pull::DockerImagePull>("docker_image_pull");
@@ -98,6 +100,12 @@ catalog! {
     unarchive: Entry::of::<unarchive::Unarchive>("unarchive");
     user: Entry::of::<user::User>("user");
     wait_for: Entry::of::<wait_for::WaitFor>("wait_for").unchecked();
+}
+
+/// The options of a module, for the action that stands before it.
+#[must_use]
+pub fn spec(name: &str) -> Vec<super::OptionSpec> {
+    find(name).map(|entry| (entry.spec)()).unwrap_or_default()
 }
 
 /// The module of that name, with or without `ansible.builtin.` or another known collection in front.

@@ -110,6 +110,9 @@ impl StatFile {
 
     fn flags(&self, probe: &Probe<'_>) -> Found<Option<(Option<String>, String)>> {
         let Some(program) = probe.program("lsattr")? else { return Ok(None) };
+        if let Some(inode) = probe.inode(&self.path) {
+            return Ok(inode.ok().map(|inode| (Some(inode.version.to_string()), inode.attributes)));
+        }
         let output = probe.query(&[&program.to_string_lossy(), "-vd", "--", &self.path.to_string_lossy()]);
         let answer = output.ok().filter(|output| output.code == 0);
         Ok(answer.and_then(|output| {

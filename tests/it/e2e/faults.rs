@@ -63,17 +63,23 @@ fn a_server_that_asks_for_the_password_in_a_dialogue_gets_it() {
     let options = options.replace("KNOWN", &lab.file("known_hosts"));
     let by_variable = options.replacen('{', r#"{"ansible_password": "lab-admin", "#, 1);
     let run = |flags: &[&str]| lab.run(&scene, PING, flags);
+    // Sshd hears of it some time after it was told to: so it is asked until it offers what it should.
+    let set = |what: &str, offer: &str| {
+        let ask = "ssh -o BatchMode=yes -o PubkeyAuthentication=no -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null admin@localhost true";
+        let wait = format!("for try in $(seq 100); do {ask} 2>&1 | grep -q {offer} && break; sleep 0.1; done");
+        lab.on("lab1", &format!("{what} && systemctl reload ssh; {wait}"));
+    };
     // Read before the lab's own file: of several settings sshd takes the first.
-    lab.on(
-        "lab1",
+    set(
         "printf 'Match User admin\\n PasswordAuthentication no\\n KbdInteractiveAuthentication yes\\n' \
-            > /etc/ssh/sshd_config.d/00-dialogue.conf && systemctl reload ssh",
+            > /etc/ssh/sshd_config.d/00-dialogue.conf",
+        "keyboard-interactive",
     );
     let offered =
         lab.on("lab1", "sshd -T -C user=admin,host=a,addr=10.0.0.1 | grep -iE '^(password|kbdinteractive)auth' | sort");
     let ended = ["wrong", "right"].map(|file| run(&["-e", &options, "--connection-password-file", file]));
     let variable = run(&["-e", &by_variable]);
-    lab.on("lab1", "rm /etc/ssh/sshd_config.d/00-dialogue.conf && systemctl reload ssh");
+    set("rm /etc/ssh/sshd_config.d/00-dialogue.conf", "password");
     assert_eq!(offered, "kbdinteractiveauthentication yes\npasswordauthentication no\n");
     let [wrong, right] = ended;
     says(&wrong, UNREACHABLE, &["lab1", "admin@", "keyboard-interactive", "check the password"]);

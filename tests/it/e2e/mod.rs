@@ -2,7 +2,9 @@
 
 mod ahead;
 mod bare;
+mod environments;
 mod faults;
+mod images;
 mod interrupt;
 mod lab;
 mod local;

@@ -2,5 +2,6 @@
 
 mod files;
 mod flow;
+mod images;
 mod modules;
 mod values;

@@ -140,8 +140,7 @@ fn refuse(lines: &Lines, piece: &Piece) -> Result<(), Failure> {
         Piece::Statement(statement) => {
             let words: Vec<&str> = statement.words.iter().map(String::as_str).collect();
             let (what, hint) = match words.as_slice() {
-                ["BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE", ..]
-                | ["PREPARE", "TRANSACTION", ..] => (
+                words if controls_transactions(words) => (
                     "controls transactions",
                     "the whole dump is loaded in one transaction: take the statement out (pg_dump writes none)",
                 ),
@@ -154,6 +153,15 @@ fn refuse(lines: &Lines, piece: &Piece) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a statement of these words begins or ends a transaction, or part of one.
+pub fn controls_transactions(words: &[&str]) -> bool {
+    matches!(
+        words,
+        ["BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE", ..]
+            | ["PREPARE", "TRANSACTION", ..]
+    )
 }
 
 type Answer<'s> = Pin<Box<dyn Future<Output = Result<Vec<SimpleQueryMessage>, tokio_postgres::Error>> + Send + 's>>;

@@ -36,7 +36,9 @@ pub(super) async fn start(
     // A service user's home is often a data folder: leave no trace there while another place does.
     let home = if how.is_none_or(|how| how.user == "root") { "first" } else { "last" };
     let words: String = words.iter().map(|word| format!(" {}", quote(word))).collect();
-    let mut script = format!("start() {{ say run \"$1\"; exec \"$1\"{words}; }}\nset -- {mark} {home}");
+    let hashes: Vec<&str> = helpers.iter().map(|helper| helper.sha256.as_ref()).collect();
+    let mut script =
+        format!("start() {{ say run \"$1\"; exec \"$1\"{words}; }}\nset -- {mark} {home} '{}'", hashes.join(" "));
     for helper in helpers {
         use std::fmt::Write;
         let _ = write!(script, " {} {} {}", quote(helper.arch), helper.sha256, helper.bytes.len());

@@ -1,9 +1,5 @@
 //! The helpers that were built into the program, one per architecture.
 
-use sha2::{Digest, Sha256};
-
-use crate::remote::machine::hex;
-
 include!(concat!(env!("OUT_DIR"), "/helpers.rs"));
 
 /// A helper ready to be sent.
@@ -17,10 +13,10 @@ pub struct Helper {
     pub sha256: String,
 }
 
-/// Every helper at hand, hashed once.
+/// Every helper at hand.
 pub fn helpers() -> &'static [Helper] {
-    static HASHED: std::sync::OnceLock<Vec<Helper>> = std::sync::OnceLock::new();
-    HASHED.get_or_init(|| {
-        HELPERS.iter().map(|&(arch, bytes)| Helper { arch, bytes, sha256: hex(&Sha256::digest(bytes)) }).collect()
+    static LIST: std::sync::OnceLock<Vec<Helper>> = std::sync::OnceLock::new();
+    LIST.get_or_init(|| {
+        HELPERS.iter().map(|&(arch, bytes, sha256)| Helper { arch, bytes, sha256: sha256.to_owned() }).collect()
     })
 }

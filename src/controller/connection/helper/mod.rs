@@ -4,6 +4,7 @@ mod blobs;
 mod bootstrap;
 mod embedded;
 mod error;
+pub mod images;
 pub mod lease;
 pub mod relay;
 mod session;

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use serde::de::DeserializeOwned;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
@@ -402,7 +403,9 @@ async fn read_chunk(mut content: Content) -> (Option<Content>, io::Result<Vec<u8
     }
 }
 
-async fn read_frame(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<(FromHost, Vec<u8>)>> {
+pub(super) async fn read_frame<H: DeserializeOwned>(
+    from: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<(H, Vec<u8>)>> {
     let mut length = [0; 4];
     let mut filled = 0;
     while filled < length.len() {

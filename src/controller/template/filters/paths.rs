@@ -133,7 +133,8 @@ fn realpath(path: &str) -> String {
     loop {
         if let Ok(real) = std::fs::canonicalize(&known) {
             missing.reverse();
-            return normpath(&format!("{}/{}", real.to_string_lossy(), missing.join("/")));
+            // The root ends with a slash of its own; two at the beginning would be kept.
+            return normpath(&format!("{}/{}", real.to_string_lossy().trim_end_matches('/'), missing.join("/")));
         }
         match (known.file_name().map(|name| name.to_string_lossy().into_owned()), known.parent().map(Path::to_path_buf))
         {

@@ -57,7 +57,7 @@ impl Stack {
         each(&root, "networks", |name, value| stack.network(namespace, name, value, &mut names))?;
         each(&root, "volumes", |name, value| volume(namespace, name, value, &mut names))?;
         let mut alone = false;
-        each(&root, "services", |name, value| {
+        each(&root, "services", |_, value| {
             alone |= value["networks"].is_null();
             Ok(())
         })?;

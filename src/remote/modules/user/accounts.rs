@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::super::name_service;
 use crate::{
     protocol::{Attributes, Effect, Json},
     remote::{Probe, machine::probe::Found},
@@ -143,13 +144,9 @@ fn entry(probe: &Probe<'_>, file: &str, database: &str, name: &str) -> Found<Opt
     if let Some(line) = text.lines().find(|line| line.split(':').next() == Some(name)) {
         return Ok(Some(line.to_owned()));
     }
-    if probe.program("getent")?.is_none() {
-        return Ok(None);
-    }
-    let output = probe.query(&["getent", database, name])?;
-    // getent takes numbers too; a name that only looks like one is not meant.
-    let line = output.stdout.lines().next().filter(|line| line.split(':').next() == Some(name));
-    Ok(line.filter(|_| output.success()).map(str::to_owned))
+    // Numbers are names there, too; a name that only looks like one is not meant.
+    let line = name_service::line(probe, database, name)?;
+    Ok(line.filter(|line| line.split(':').next() == Some(name)))
 }
 
 fn parse(line: &str) -> Option<Account> {
