@@ -85,6 +85,11 @@ fn joining_needs_a_token_and_happens_once_without_showing_it() {
 
 #[test]
 fn a_manager_leaves_only_when_forced() {
+    // Where there is a swarm, a check knows what the next hosts join with.
+    let (host, _) = engine(MANAGER).host();
+    let checked = call(&host, &mut Overlay::default(), "docker_swarm", &json!({}), true);
+    assert_eq!((&checked.verdict, &checked.later), (&Verdict::Unchanged, &None));
+    assert_eq!(checked.result["swarm_facts"]["JoinTokens"]["Worker"], "SWMTKN-1-w");
     let (host, asked) = engine(MANAGER).host();
     assert!(failure(&run(&host, "docker_swarm", &json!({"state": "absent"}))).contains("manager"));
     run(&host, "docker_swarm", &json!({"state": "absent", "force": true}));
@@ -178,14 +183,16 @@ fn a_service_that_differs_is_updated_from_the_version_that_was_seen() {
 }
 
 #[test]
-fn services_that_do_not_get_there_are_told_with_what_their_tasks_said() {
+fn services_that_do_not_get_there_are_told_with_what_their_tasks_came_to() {
     let (host, _) = holding(|_| {});
     let mut options = shop();
     options["detach"] = json!(false);
     options["wait_timeout"] = json!(0);
     let outcome = run(&host, "docker_stack", &options);
     let said = failure(&outcome);
-    assert!(said.starts_with("service shop_web: it did not get there in 0 s: 0 of 3 run (No such image"), "{said}");
+    let why = "No such image: shop:1";
+    let all = format!("service shop_web: it did not get there in 0 s: 0 of 3 run ({why})\nits last task: {why}");
+    assert_eq!(said, all);
 }
 
 #[test]
@@ -225,4 +232,33 @@ fn what_stacks_do_not_support_is_named() {
     assert!(changes(&asked).is_empty());
     let (host, _) = engine(WORKER).host();
     assert!(failure(&run(&host, "docker_stack", &shop())).contains("worker"));
+}
+
+#[test]
+fn what_a_swarm_holds_is_told_as_ansible_does() {
+    let nodes = r#"[{"ID": "n1", "Description": {"Hostname": "one", "Engine": {"EngineVersion": "20.10"}}, "Status": {"State": "ready"},
+        "Spec": {"Availability": "active"}, "ManagerStatus": {"Leader": true, "Reachability": "reachable"}}]"#;
+    let services = r#"[{"ID": "s1", "Spec": {"Name": "a", "Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {"ContainerSpec": {"Image": "i"}}}}]"#;
+    let tasks = r#"[{"ID": "t1", "NodeID": "n1", "DesiredState": "shutdown", "Spec": {"ContainerSpec": {"Image": "i"}},
+        "Status": {"State": "failed", "Err": "exit 1", "ContainerStatus": {"ContainerID": "c1"}}}]"#;
+    let (host, _) = engine(MANAGER)
+        .json("GET /nodes", 200, nodes)
+        .json("GET /services", 200, services)
+        .json("GET /tasks", 200, tasks)
+        .host();
+    let told = run(&host, "docker_swarm_info", &json!({"nodes": true, "services": true, "tasks": true})).result;
+    assert_eq!(told["docker_swarm_manager"], true);
+    assert_eq!(told["nodes"][0]["ManagerStatus"], "Leader");
+    let service = json!({"ID": "s1", "Name": "a", "Mode": "Replicated", "Replicas": 2, "Image": "i", "Ports": []});
+    assert_eq!(told["services"], json!([service]));
+    let task = json!({"ID": "t1", "ContainerID": "c1", "Image": "i", "Node": "one", "DesiredState": "shutdown",
+        "CurrentState": "failed", "Error": "exit 1"});
+    assert_eq!(told["tasks"], json!([task]));
+    let (host, _) = engine(WORKER).host();
+    let worker = run(&host, "docker_swarm_info", &json!({}));
+    assert!(failure(&worker).contains("worker"));
+    assert_eq!(
+        (&worker.result["docker_swarm_active"], &worker.result["docker_swarm_manager"]),
+        (&json!(true), &json!(false))
+    );
 }

@@ -1,6 +1,6 @@
 //! `docker_stack`: brings the services of compose definitions to a swarm and waits until they run.
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use serde_json::json;
 
@@ -20,7 +20,7 @@ use crate::{
                 compose::{self, Stack},
                 interpolate::interpolate,
                 specs,
-                waiting::{Progress, progress},
+                waiting,
             },
             swarm,
         },
@@ -96,8 +96,6 @@ options! {
 
 /// Tasks of a removed service leave its networks a moment later.
 const NETWORKS_SECONDS_MIN: i64 = 30;
-/// Between two looks at services that are on their way.
-const LOOK: Duration = Duration::from_millis(500);
 
 impl Module for DockerStack {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
@@ -164,36 +162,18 @@ impl Module for DockerStack {
         Ok(plan)
     }
 
-    fn report(&self, _: &mut Plan, _: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
+    fn report(&self, plan: &mut Plan, _: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
         if self.detach || self.state == State::Absent {
             return Ok(());
         }
         let engine = Engine::connect(probe, &self.connection)?;
         let end = probe.now() + i128::from(self.wait_timeout) * 1_000_000_000;
         for name in self.wanted(probe)?.services.keys() {
-            loop {
-                match progress(&engine, name)? {
-                    Progress::Converged => break,
-                    Progress::Failed(why) => return Err(failed(&engine, name, &why)),
-                    Progress::Under(why) if probe.now() >= end => {
-                        let seconds = self.wait_timeout;
-                        return Err(failed(&engine, name, &format!("it did not get there in {seconds} s: {why}")));
-                    }
-                    Progress::Under(why) => probe.progress(&format!("service {name}: {why}"), None),
-                }
-                probe.sleep(LOOK);
-            }
+            let changed = !plan.result["stack_spec_diff"][name].is_null();
+            waiting::wait(&engine, name, changed, end, self.wait_timeout)?;
         }
         Ok(())
     }
-}
-
-fn failed(engine: &Engine<'_, '_>, name: &str, why: &str) -> Stop {
-    let filters = format!("{{\"service\":[\"{name}\"],\"desired-state\":[\"running\"]}}");
-    let tasks = engine.list(&with_query("/tasks", &[("filters", &filters)])).unwrap_or_default();
-    let running = tasks.iter().filter(|task| task["Status"]["State"] == "running").count();
-    Stop::failed(format!("service {name}: {why}"))
-        .hint(format!("{running} of its tasks run; `docker service ps --no-trunc {name}` tells what each came to"))
 }
 
 fn gone(engine: &Engine<'_, '_>, kind: &str, word: &str, id: &str, name: &str) -> HttpRequest {

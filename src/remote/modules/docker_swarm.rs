@@ -88,6 +88,8 @@ options! {
         dispatcher_heartbeat_period: Option<i64>,
         /// Nanoseconds that certificates of nodes are valid.
         node_cert_expiry: Option<i64>,
+        /// Another number than before, not 0, makes a new certificate authority.
+        ca_force_rotate: Option<i64>,
         /// Lock managers when they are restarted.
         autolock_managers: Option<bool>,
         /// Labels of the swarm.
@@ -109,7 +111,8 @@ impl Module for DockerSwarm {
             State::Join => self.join(&engine, &mut plan)?,
             State::Absent => self.leave(&engine, &mut plan)?,
             State::Remove => self.remove(&engine, &mut plan)?,
-            State::Inspect => _ = swarm::manager(&engine)?,
+            State::Inspect if swarm::manager(&engine)? => plan.later = Some(LATER.to_owned()),
+            State::Inspect => self.facts(&engine, &mut plan)?,
         }
         let done: Vec<Json> = plan.changes.iter().filter_map(|change| Some(json!(request(change)?))).collect();
         plan.set("actions", done);
@@ -117,18 +120,15 @@ impl Module for DockerSwarm {
     }
 
     fn report(&self, plan: &mut Plan, _: &[Applied], probe: &Probe<'_>) -> Result<(), Stop> {
-        let engine = Engine::connect(probe, &self.connection)?;
         if matches!(self.state, State::Present | State::Inspect) {
-            let facts = engine.get("/swarm")?.unwrap_or_default();
-            let key = match self.autolock_managers {
-                Some(true) => engine.get("/swarm/unlockkey")?.map_or(Json::Null, |key| key["UnlockKey"].clone()),
-                _ => Json::Null,
-            };
-            plan.set("swarm_facts", json!({"JoinTokens": facts["JoinTokens"], "UnlockKey": key}));
+            self.facts(&Engine::connect(probe, &self.connection)?, plan)?;
         }
         Ok(())
     }
 }
+
+/// What nobody knows beforehand.
+const LATER: &str = "the tokens of a swarm are known after they are made";
 
 fn request(change: &Change) -> Option<&str> {
     if let Change::Http(request) = change { Some(&request.summary) } else { None }
@@ -137,10 +137,13 @@ fn request(change: &Change) -> Option<&str> {
 impl DockerSwarm {
     fn present(&self, engine: &Engine<'_, '_>, plan: &mut Plan) -> Result<(), Stop> {
         let is = swarm::membership(engine)?;
-        plan.later = Some("the tokens of a swarm are known after it is made".to_owned());
+        if is == (Membership::Manager, false) && !self.force {
+            self.update(engine, plan)?;
+            return self.facts(engine, plan);
+        }
+        plan.later = Some(LATER.to_owned());
         match is {
             (Membership::Manager, true) => {}
-            (Membership::Manager, false) if !self.force => self.update(engine, plan)?,
             (Membership::Worker, _) => {
                 return Err(Stop::failed("this host is a worker of a swarm already")
                     .hint("have it leave first (state: absent), or promote it on a manager"));
@@ -165,6 +168,17 @@ impl DockerSwarm {
         Ok(())
     }
 
+    /// Says how others join.
+    fn facts(&self, engine: &Engine<'_, '_>, plan: &mut Plan) -> Result<(), Stop> {
+        let found = engine.get("/swarm")?.unwrap_or_default();
+        let key = match self.autolock_managers {
+            Some(true) => engine.get("/swarm/unlockkey")?.map_or(Json::Null, |key| key["UnlockKey"].clone()),
+            _ => Json::Null,
+        };
+        plan.set("swarm_facts", json!({"JoinTokens": found["JoinTokens"], "UnlockKey": key}));
+        Ok(())
+    }
+
     fn update(&self, engine: &Engine<'_, '_>, plan: &mut Plan) -> Result<(), Stop> {
         let found = engine.get("/swarm")?.unwrap_or_default();
         let wanted = self.settings(&found["Spec"]);
@@ -180,6 +194,7 @@ impl DockerSwarm {
             if asked {
                 query.push((name, "true".to_owned()));
                 after += &format!("{name}: a new one\n");
+                plan.later = Some(LATER.to_owned());
             }
         }
         if before == after {
@@ -273,6 +288,8 @@ impl DockerSwarm {
             ("/Raft/ElectionTick", self.election_tick),
             ("/Dispatcher/HeartbeatPeriod", self.dispatcher_heartbeat_period),
             ("/CAConfig/NodeCertExpiry", self.node_cert_expiry),
+            // Engines leave out a zero here.
+            ("/CAConfig/ForceRotate", self.ca_force_rotate.filter(|number| *number != 0)),
         ];
         for (at, number) in numbers {
             if let Some(number) = number {

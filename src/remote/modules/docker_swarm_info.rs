@@ -6,7 +6,7 @@ use crate::{
     options,
     protocol::{Json, Map},
     remote::{
-        Module, Plan, Planned, Probe,
+        Module, Plan, Planned, Probe, Stop,
         docker::{
             Connection, Engine,
             engine::with_query,
@@ -50,63 +50,99 @@ options! {
     }
 }
 
-/// What a list holds when not everything is asked for, and where it is found.
-type Fields = &'static [(&'static str, &'static str)];
-const NODE: Fields = &[
-    ("ID", "/ID"),
-    ("Hostname", "/Description/Hostname"),
-    ("Status", "/Status/State"),
-    ("Availability", "/Spec/Availability"),
-    ("ManagerStatus", "/ManagerStatus/Reachability"),
-    ("EngineVersion", "/Description/Engine/EngineVersion"),
-];
-const SERVICE: Fields = &[
-    ("ID", "/ID"),
-    ("Name", "/Spec/Name"),
-    ("Mode", "/Spec/Mode"),
-    ("Image", "/Spec/TaskTemplate/ContainerSpec/Image"),
-    ("Ports", "/Spec/EndpointSpec/Ports"),
-];
-const TASK: Fields = &[
-    ("ID", "/ID"),
-    ("ServiceID", "/ServiceID"),
-    ("NodeID", "/NodeID"),
-    ("Image", "/Spec/ContainerSpec/Image"),
-    ("DesiredState", "/DesiredState"),
-    ("CurrentState", "/Status/State"),
-    ("Error", "/Status/Err"),
-];
-
 impl Module for DockerSwarmInfo {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
-        let engine = Engine::connect(probe, &self.connection)?;
-        if swarm::manager(&engine)? {
-            return Err(crate::remote::Stop::Unknown("what a swarm holds is known after it is made".to_owned()));
-        }
         let mut plan = Plan::new();
-        plan.set("can_talk_to_docker", true);
-        plan.set("docker_swarm_active", true);
-        plan.set("docker_swarm_manager", swarm::membership(&engine)?.0 == Membership::Manager);
+        for flag in FLAGS {
+            plan.set(flag, false);
+        }
+        // A host that is no manager is told apart from one without an engine, as in Ansible.
+        match self.look(probe, &mut plan) {
+            Err(Stop::Failed(failure, result)) => Err(Stop::Failed(failure, plan.result.into_iter().chain(result).collect())),
+            looked => looked.map(|()| plan),
+        }
+    }
+}
+
+const FLAGS: [&str; 3] = ["can_talk_to_docker", "docker_swarm_active", "docker_swarm_manager"];
+
+impl DockerSwarmInfo {
+    fn look(&self, probe: &Probe<'_>, plan: &mut Plan) -> Result<(), Stop> {
+        let engine = Engine::connect(probe, &self.connection)?;
+        let (is, predicted) = swarm::membership(&engine)?;
+        plan.set(FLAGS[0], true);
+        plan.set(FLAGS[1], matches!(is, Membership::Manager | Membership::Worker));
+        plan.set(FLAGS[2], is == Membership::Manager);
+        swarm::manager(&engine)?;
+        if predicted {
+            return Err(Stop::Unknown("what a swarm holds is known after it is made".to_owned()));
+        }
         plan.set("swarm_facts", engine.get("/swarm")?.unwrap_or_default());
-        let lists = [
-            (self.nodes, "nodes", &self.nodes_filters, NODE),
-            (self.services, "services", &self.services_filters, SERVICE),
-            (self.tasks, "tasks", &self.tasks_filters, TASK),
-        ];
-        for (asked, name, filters, fields) in lists {
-            if asked {
-                let found = engine.list(&with_query(&format!("/{name}"), &[("filters", &encoded(filters))]))?;
-                let short = |item: &Json| {
-                    let field = |(name, at): &(&str, &str)| Some(((*name).to_owned(), item.pointer(at)?.clone()));
-                    Json::from(fields.iter().filter_map(field).collect::<Map>())
-                };
-                plan.set(name, if self.verbose_output { json!(found) } else { found.iter().map(short).collect() });
-            }
+        let list = |what: &str, filters: &Map| engine.list(&with_query(&format!("/{what}"), &[("filters", &encoded(filters))]));
+        let mut tell = |what: &str, found: Vec<Json>, short: &dyn Fn(&Json) -> Json| {
+            plan.set(what, if self.verbose_output { json!(found) } else { found.iter().map(short).collect() });
+        };
+        if self.nodes {
+            tell("nodes", list("nodes", &self.nodes_filters)?, &node);
+        }
+        if self.services {
+            let found = list("services", &self.services_filters)?;
+            let count = found.len();
+            tell("services", found, &|item| service(item, count));
+        }
+        if self.tasks {
+            let nodes = list("nodes", &Map::new())?;
+            tell("tasks", list("tasks", &self.tasks_filters)?, &|item| task(item, &nodes));
         }
         if self.unlock_key {
             let key = engine.get("/swarm/unlockkey")?.unwrap_or_default();
-            plan.set("swarm_unlock_key", key["UnlockKey"].clone());
+            plan.set("swarm_unlock_key", key["UnlockKey"].as_str().filter(|key| !key.is_empty()));
         }
-        Ok(plan)
+        Ok(())
     }
+}
+
+/// What Ansible says of a node.
+fn node(item: &Json) -> Json {
+    let manager = &item["ManagerStatus"];
+    json!({
+        "ID": item["ID"],
+        "Hostname": item["Description"]["Hostname"],
+        "Status": item["Status"]["State"],
+        "Availability": item["Spec"]["Availability"],
+        "ManagerStatus": if manager["Leader"] == true { json!("Leader") } else { manager["Reachability"].clone() },
+        "EngineVersion": item["Description"]["Engine"]["EngineVersion"],
+    })
+}
+
+/// What Ansible says of a service; of one that runs everywhere it gives the number of services listed.
+fn service(item: &Json, count: usize) -> Json {
+    let spec = &item["Spec"];
+    let replicas = &spec["Mode"]["Replicated"]["Replicas"];
+    let (mode, replicas) =
+        if replicas.is_null() { ("Global", json!(count)) } else { ("Replicated", replicas.clone()) };
+    let ports = &spec["EndpointSpec"]["Ports"];
+    json!({
+        "ID": item["ID"],
+        "Name": spec["Name"],
+        "Mode": mode,
+        "Replicas": replicas,
+        "Image": spec["TaskTemplate"]["ContainerSpec"]["Image"],
+        "Ports": if ports.is_null() { json!([]) } else { ports.clone() },
+    })
+}
+
+/// What Ansible says of a task.
+fn task(item: &Json, nodes: &[Json]) -> Json {
+    let status = &item["Status"];
+    let node = nodes.iter().find(|node| node["ID"] == item["NodeID"]);
+    json!({
+        "ID": item["ID"],
+        "ContainerID": status["ContainerStatus"]["ContainerID"],
+        "Image": item["Spec"]["ContainerSpec"]["Image"],
+        "Node": node.map(|node| &node["Description"]["Hostname"]),
+        "DesiredState": item["DesiredState"],
+        "CurrentState": status["State"],
+        "Error": status["Err"],
+    })
 }
