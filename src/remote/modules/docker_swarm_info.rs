@@ -58,7 +58,9 @@ impl Module for DockerSwarmInfo {
         }
         // A host that is no manager is told apart from one without an engine, as in Ansible.
         match self.look(probe, &mut plan) {
-            Err(Stop::Failed(failure, result)) => Err(Stop::Failed(failure, plan.result.into_iter().chain(result).collect())),
+            Err(Stop::Failed(failure, result)) => {
+                Err(Stop::Failed(failure, plan.result.into_iter().chain(result).collect()))
+            }
             looked => looked.map(|()| plan),
         }
     }
@@ -78,7 +80,9 @@ impl DockerSwarmInfo {
             return Err(Stop::Unknown("what a swarm holds is known after it is made".to_owned()));
         }
         plan.set("swarm_facts", engine.get("/swarm")?.unwrap_or_default());
-        let list = |what: &str, filters: &Map| engine.list(&with_query(&format!("/{what}"), &[("filters", &encoded(filters))]));
+        let list = |what: &str, filters: &Map| {
+            engine.list(&with_query(&format!("/{what}"), &[("filters", &encoded(filters))]))
+        };
         let mut tell = |what: &str, found: Vec<Json>, short: &dyn Fn(&Json) -> Json| {
             plan.set(what, if self.verbose_output { json!(found) } else { found.iter().map(short).collect() });
         };
@@ -119,8 +123,7 @@ fn node(item: &Json) -> Json {
 fn service(item: &Json, count: usize) -> Json {
     let spec = &item["Spec"];
     let replicas = &spec["Mode"]["Replicated"]["Replicas"];
-    let (mode, replicas) =
-        if replicas.is_null() { ("Global", json!(count)) } else { ("Replicated", replicas.clone()) };
+    let (mode, replicas) = if replicas.is_null() { ("Global", json!(count)) } else { ("Replicated", replicas.clone()) };
     let ports = &spec["EndpointSpec"]["Ports"];
     json!({
         "ID": item["ID"],
