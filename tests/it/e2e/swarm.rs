@@ -119,8 +119,9 @@ fn a_stack_comes_up_stays_is_updated_and_goes() {
     let predicted = play(&[&newer[..], &["--check"]].concat()).well();
     let (updated, asked, lost) = under_requests(&nodes, || play(&newer).well());
     assert_eq!(predicted.changed(), updated.changed());
-    let told =
-        |events: &crate::scene::Events| events.result("Bring the stack to this release")["stack_spec_diff"].clone();
+    let told = |events: &crate::scene::Events| {
+        events.result_on("Bring the stack to this release", "lab2")["stack_spec_diff"].clone()
+    };
     assert_eq!(told(&predicted), told(&updated));
     let after = &told(&updated)["rates_api"]["TaskTemplate.ContainerSpec.Env.RATES_MAX_DAYS"]["after"];
     assert_eq!(after, "3001");
