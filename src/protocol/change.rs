@@ -198,6 +198,8 @@ pub struct HttpRequest {
     pub save_to: Option<PathBuf>,
     /// Status codes besides 2xx that are as good as success (304: already so).
     pub accept: Vec<u16>,
+    /// So long it is asked again while it is refused because something still uses what it is about.
+    pub insist_seconds: u64,
     /// The answer is a stream of JSON messages: show as progress, fail on `error`.
     pub stream: bool,
     /// What it does, for people.

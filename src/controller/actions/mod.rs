@@ -67,6 +67,9 @@ catalog! {
     deb822_repository: "deb822_repository", single;
     debug: "debug";
     docker_image_copy: "docker_image_copy";
+    docker_stack: "docker_stack";
+    docker_swarm: "docker_swarm";
+    docker_swarm_info: "docker_swarm_info";
     fail: "fail";
     fetch: "fetch";
     get_url: "get_url";

@@ -64,6 +64,8 @@ pub fn perform(
     let start = system.now();
     let made = if request.method == "EXEC" {
         exec(system, request, progress)
+    } else if request.insist_seconds > 0 {
+        insist(system, request, progress)
     } else {
         once(system, request, upload, progress)
     };
@@ -131,6 +133,22 @@ fn once(
         applied.stdout = answer.text().map_err(|error| broken(&error))?;
     }
     Ok(applied)
+}
+
+/// Asks again while something still uses what the request is about.
+fn insist(system: &dyn System, request: &HttpRequest, progress: Progress<'_>) -> io::Result<Applied> {
+    const PAUSE: Duration = Duration::from_secs(1);
+    let tries = request.insist_seconds / PAUSE.as_secs();
+    for _ in 0..tries {
+        match once(system, request, None, progress) {
+            Err(error) if ["in use", "active endpoints"].iter().any(|words| error.to_string().contains(words)) => {
+                progress(&format!("{}: {error}", request.summary), None);
+            }
+            ended => return ended,
+        }
+        system.sleep(PAUSE);
+    }
+    once(system, request, None, progress)
 }
 
 fn exec(system: &dyn System, request: &HttpRequest, progress: Progress<'_>) -> io::Result<Applied> {

@@ -171,15 +171,18 @@ impl<'p, 'a> Engine<'p, 'a> {
         })
     }
 
-    /// Text of a path, `None` when there is nothing of that name; output of containers is unpacked by the caller.
+    /// What containers have written, of both streams.
     ///
     /// # Errors
-    /// When the engine stops answering.
+    /// When there is nothing of that name, or the engine stops answering.
     pub fn output(&self, path: &str) -> Result<String, Stop> {
         let read = || {
             let stream = self.probe.dial(&self.socket)?;
             let path = format!("/{}{path}", self.version);
             let mut answer = http::send(stream, "GET", &path, [], Body::Empty, &mut |_| {})?;
+            if answer.status != 200 {
+                return Err(io::Error::other(message_of(&answer.text()?)));
+            }
             super::stream::output(&mut answer.body, &mut |_| {})
         };
         let failed = |error: io::Error| Stop::failed(format!("cannot read {path} from the Docker engine: {error}"));

@@ -18,12 +18,16 @@ pub mod recreate;
 pub mod reference;
 pub mod registry;
 pub mod sizes;
+pub mod stack;
 pub mod stream;
+pub mod swarm;
 
 #[cfg(test)]
 mod copy_tests;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod swarm_tests;
 #[cfg(test)]
 mod tests;
 

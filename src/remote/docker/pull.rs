@@ -57,7 +57,10 @@ pub fn is_pushed(engine: &Engine<'_, '_>, reference: &Reference, image: &Json) -
 }
 
 /// The digest of the registry's image of this name, where there is one.
-fn offered(engine: &Engine<'_, '_>, reference: &Reference) -> Result<Option<String>, Stop> {
+///
+/// # Errors
+/// When the registry does not answer.
+pub fn offered(engine: &Engine<'_, '_>, reference: &Reference) -> Result<Option<String>, Stop> {
     let auth = registry::header(engine.probe(), reference.registry())?;
     let headers = auth.as_deref().map(|auth| [("X-Registry-Auth", auth)]);
     let path = format!("/distribution/{}/json", encode(&reference.full()).replace("%2F", "/").replace("%3A", ":"));

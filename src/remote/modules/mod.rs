@@ -60,6 +60,9 @@ catalog! {
     docker_network: Entry::of::<docker_network::DockerNetwork>("docker_network");
     docker_network_info: Entry::of::<docker_network_info::DockerNetworkInfo>("docker_network_info");
     docker_prune: Entry::of::<docker_prune::DockerPrune>("docker_prune").unchecked();
+    docker_stack: Entry::of::<docker_stack::DockerStack>("docker_stack");
+    docker_swarm: Entry::of::<docker_swarm::DockerSwarm>("docker_swarm");
+    docker_swarm_info: Entry::of::<docker_swarm_info::DockerSwarmInfo>("docker_swarm_info");
     docker_volume: Entry::of::<docker_volume::DockerVolume>("docker_volume");
     docker_volume_info: Entry::of::<docker_volume_info::DockerVolumeInfo>("docker_volume_info");
     expect: Entry::of::<expect::Expect>("expect").unchecked();

@@ -3,6 +3,7 @@
 use crate::scene::Scene;
 
 mod interrupt;
+mod manifests;
 
 fn deployer(words: &[&str]) -> (Option<i32>, String, String) {
     let ended = Scene::new().deployer(words);

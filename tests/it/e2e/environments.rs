@@ -1,13 +1,11 @@
 //! Scaled-down copies of the service side by side on one host: each for itself, listed, and removed without the others noticing.
 
-use std::process::Command;
-
 use serde_json::Value;
 
 use super::{
     lab::Lab,
     main_job,
-    service::{MONTH, Service, address, answers_the_month, ask, containers},
+    service::{MONTH, Service, address, answers_the_month, ask, containers, ship_image},
 };
 
 /// The copies: all of the dump, its last days, and prices that are not the real ones.
@@ -33,11 +31,7 @@ fn on_one_host(lab: &Lab) -> Service {
     let (hosts, _) = inventory.split_once("    api:\n").unwrap();
     let service = Service::new("one.yaml", "postgres_password: e2e-only\npostgres_substitute_allowed: true\n");
     service.scene.file("one.yaml", &format!("{hosts}    api:\n      hosts:\n        lab1:\n"));
-    // The API's image is on lab2 already; building it once more would take a minute.
-    let config = lab.file("ssh_config");
-    let ship = "ssh -F \"$0\" lab2 docker save deployer/rates | ssh -F \"$0\" lab1 docker load";
-    let shipped = Command::new("sh").args(["-c", ship, &config]).output().unwrap();
-    assert!(shipped.status.success(), "{}", String::from_utf8_lossy(&shipped.stderr));
+    ship_image(lab);
     service
 }
 

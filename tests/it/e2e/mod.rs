@@ -15,3 +15,4 @@ mod rollout;
 mod service;
 mod service_faults;
 mod setup;
+mod swarm;
