@@ -19,7 +19,7 @@ lint:
 
 # Tests that need no lab (`just test NAME` for some).
 test *ARGS:
-    DEPLOYER_E2E=off cargo test {{ARGS}}
+    cargo test -- --skip e2e:: {{ARGS}}
 
 # Tests on real hosts; `lab/test` runs these and all others.
 e2e *ARGS:

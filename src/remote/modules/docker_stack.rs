@@ -128,7 +128,7 @@ impl Module for DockerStack {
         }
         let mut told = Map::new();
         for (name, wanted) in &mut stack.services {
-            let found = self.found(&engine, name, coming)?;
+            let found = found(&engine, name, coming)?;
             self.resolve(&engine, wanted, found.as_ref().map(|found| &found["Spec"]), &mut plan)?;
             let spec = found.as_ref().map_or(Json::Null, |found| specs::named(found["Spec"].clone(), &networks));
             let differences = specs::differences(&spec, wanted);
@@ -183,6 +183,19 @@ fn gone(engine: &Engine<'_, '_>, kind: &str, word: &str, id: &str, name: &str) -
     request
 }
 
+/// What the engine holds of a service, or what this check foresees of it.
+fn found(engine: &Engine<'_, '_>, name: &str, coming: bool) -> Result<Option<Json>, Stop> {
+    match engine.probe().assumed("docker/service", name) {
+        Some(Json::Null) => Ok(None),
+        Some(spec) => Ok(Some(json!({"Spec": spec}))),
+        None if coming => Ok(None),
+        // The engine also finds by the beginning of an id.
+        None => {
+            Ok(engine.get(&format!("/services/{}", encode(name)))?.filter(|found| found["Spec"]["Name"] == name))
+        }
+    }
+}
+
 impl DockerStack {
     /// The definitions as one, read.
     fn wanted(&self, probe: &Probe<'_>) -> Result<Stack, Stop> {
@@ -196,18 +209,6 @@ impl DockerStack {
             compose::merge(&mut whole, part);
         }
         Stack::read(&self.name, &whole, &|name| probe.variable(name)).map_err(Stop::failed)
-    }
-
-    fn found(&self, engine: &Engine<'_, '_>, name: &str, coming: bool) -> Result<Option<Json>, Stop> {
-        match engine.probe().assumed("docker/service", name) {
-            Some(Json::Null) => Ok(None),
-            Some(spec) => Ok(Some(json!({"Spec": spec}))),
-            None if coming => Ok(None),
-            // The engine also finds by the beginning of an id.
-            None => {
-                Ok(engine.get(&format!("/services/{}", encode(name)))?.filter(|found| found["Spec"]["Name"] == name))
-            }
-        }
     }
 
     /// Puts the digest of the image into a spec, where the registry tells it.

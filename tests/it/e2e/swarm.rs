@@ -92,7 +92,9 @@ fn a_stack_comes_up_stays_is_updated_and_goes() {
     main_job::done(&lab);
     let begun = Instant::now();
     let hosts = ["lab1", "lab2"];
-    hosts.map(|host| lab.on(host, UNDO));
+    for host in hosts {
+        lab.on(host, UNDO);
+    }
     let before = hosts.map(|host| containers(&lab, host));
     let service = on_two_hosts(&lab);
     let play = |flags: &[&str]| service.play("swarm", &[&["--output", "json"], flags].concat());
@@ -144,7 +146,9 @@ fn a_stack_comes_up_stays_is_updated_and_goes() {
     let removed = remove(&[]);
     assert_eq!(predicted.changed(), removed.changed());
     assert_eq!(removed.tally("changed"), 3, "{:?}", removed.changed());
-    hosts.map(|host| lab.on(host, UNDO));
+    for host in hosts {
+        lab.on(host, UNDO);
+    }
     assert_eq!(hosts.map(|host| containers(&lab, host)), before);
     assert_eq!(
         lab.on("lab2", "docker network ls -q --filter name=rates_default; docker info -f '{{.Swarm.LocalNodeState}}'"),

@@ -44,6 +44,8 @@ struct Rollout<'t> {
     front: Front,
     /// Whether the proxies are only foreseen.
     foreseen_front: bool,
+    /// Whether this is a check of the first rollout: what it needs may come from earlier tasks of the same check.
+    foreseen_first: bool,
     /// Whether an earlier release is gone back to.
     goes_back: bool,
     leases: Vec<Lease>,
@@ -81,6 +83,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
         turn,
         front: Front { proxies: sites },
         foreseen_front: false,
+        foreseen_first: false,
         goes_back,
         leases,
     };
@@ -207,10 +210,11 @@ impl Rollout<'_> {
     /// Works out what each host has to do.
     async fn decide(&mut self, members: &mut [Member]) -> Result<(), Failure> {
         // Where nothing serves yet, a check may come before the proxies do.
-        let first = members.iter().all(|member| member.ledger.active.is_none() && member.instances.is_empty());
+        let nothing = members.iter().all(|member| member.ledger.active.is_none() && member.instances.is_empty());
+        self.foreseen_first = nothing && self.turn.check;
         match self.front.look().await {
             Ok(_) => {}
-            Err(_) if first && self.turn.check => self.foreseen_front = true,
+            Err(_) if self.foreseen_first => self.foreseen_front = true,
             Err(failure) => return Err(failure),
         }
         for member in members {

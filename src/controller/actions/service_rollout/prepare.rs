@@ -67,6 +67,14 @@ impl Rollout<'_> {
         if missing.is_empty() {
             return Ok(());
         }
+        if self.foreseen_first {
+            self.turn.run.warn(format!(
+                "{}: the proxies do not know {} yet; something before this has to bring them",
+                member.host,
+                missing.join(", ")
+            ));
+            return Ok(());
+        }
         Err(Failure::new(format!("the proxies do not know {}", missing.join(", ")))
             .hint("write a server for each replica in each slot into the backend: HOST-SLOT-NUMBER"))
     }

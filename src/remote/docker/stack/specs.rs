@@ -103,7 +103,9 @@ fn flatten(at: String, value: &Json, lines: &mut BTreeMap<String, String>) {
             }
         }
         Json::Array(items) => {
-            items.iter().enumerate().for_each(|(n, item)| flatten(below(&n.to_string()), item, lines))
+            for (n, item) in items.iter().enumerate() {
+                flatten(below(&n.to_string()), item, lines);
+            }
         }
         Json::Null | Json::Bool(false) => {}
         Json::String(text) if text.is_empty() => {}
