@@ -42,6 +42,7 @@ PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups {most}
+SetEnv HOME={folder}/home
 """
 
 
@@ -50,7 +51,8 @@ def say(text):
 
 
 def prepare(folder, hosts):
-    """Keys, the server's settings, an inventory and a playbook."""
+    """Keys, the server's settings, an inventory and a playbook; an empty home, for this machine's own settings of the shell are none of a host's."""
+    (folder / "home").mkdir()
     for name in ("host", "key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     (folder / "sshd_config").write_text(SSHD.format(port=PORT, folder=folder, most=hosts * 2))
@@ -88,7 +90,7 @@ def rounds(folder, words):
         good = sum("unreachable=0" in line and "failed=0" in line for line in text.splitlines())
         if code != 0 or good != words.hosts:
             sys.exit(f"{text[-3000:]}\nfleet: ended with {code}, {good} of {words.hosts} hosts went well")
-        say(f"round {turn + 1} of {words.rounds}: {wall:.1f} s")
+        say(f"round {turn + 1} of {words.rounds}: {wall:.1f} s, {cpu:.2f} s of CPU, {memory:.0f} MB")
         rows.append((wall, cpu, memory))
     return rows
 

@@ -14,6 +14,10 @@ use deployer::remote::{
     serve::serve,
 };
 
+/// musl's own asks the kernel for memory again and again, and gives it back as often.
+#[global_allocator]
+static MEMORY: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// What a shell returns for a command that it cannot start.
 const NOT_STARTED: u8 = 127;
 

@@ -29,6 +29,9 @@ const BACKLOG_BYTES_MAX: usize = 256 << 20;
 /// Bytes of input waiting to be sent per channel: a packet or two, the window on the other side is the real buffer.
 const OUTGOING_BYTES: usize = 64 << 10;
 
+/// Room for what is sent next, as long as little is: each of a thousand hosts keeps its own.
+const LITTLE_BYTES: usize = 8 << 10;
+
 /// The standard-error stream of a session channel.
 const EXTENDED_STDERR: u32 = 1;
 
@@ -102,15 +105,17 @@ pub(super) fn stream<G: Send + Unpin + 'static>(channel: Channel<Msg>, guard: G)
 /// Sends what is written, then the end of input; gives up when the channel is closed, however full its window.
 async fn feed(writes: Arc<ChannelWriteHalf<Msg>>, mut outgoing: DuplexStream, closed: CancellationToken) {
     let send = async {
-        let mut buffer = bytes::BytesMut::with_capacity(OUTGOING_BYTES);
+        let mut buffer = bytes::BytesMut::new();
+        let mut room = LITTLE_BYTES;
         loop {
+            buffer.reserve(room);
             match outgoing.read_buf(&mut buffer).await {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {
+                    room = if buffer.len() == buffer.capacity() { OUTGOING_BYTES } else { LITTLE_BYTES };
                     if writes.data_bytes(buffer.split().freeze()).await.is_err() {
                         return;
                     }
-                    buffer.reserve(OUTGOING_BYTES / 2);
                 }
             }
         }

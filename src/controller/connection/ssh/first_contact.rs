@@ -58,7 +58,7 @@ pub(in super::super) async fn scan(targets: &[Target], keyring: &Arc<Keyring>) -
         if settings.strict != HostKeyChecking::Strict {
             continue;
         }
-        let known = KnownHosts::read(settings.user_known_hosts.iter().chain(&settings.global_known_hosts))?;
+        let known = KnownHosts::read(settings.known_hosts(), &keyring.known)?;
         // A host with a jump in front is looked at even when known, because the jump may not be.
         if settings.jumps.is_empty() && known.knows(&settings.known_name(), &settings.hostname) {
             continue;

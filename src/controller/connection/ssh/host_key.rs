@@ -11,6 +11,7 @@ use super::{
     super::{ConnectError, HostKeyChecking},
     config::Settings,
     first_contact::{self, Unknown},
+    keyring::Keyring,
     known_hosts::{KnownHosts, Verdict},
 };
 
@@ -31,13 +32,13 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(alias: &str, settings: &Settings) -> Result<Self, ConnectError> {
+    pub(super) fn new(alias: &str, settings: &Settings, keyring: &Keyring) -> Result<Self, ConnectError> {
         Ok(Self {
             alias: alias.to_owned(),
             name: settings.known_name(),
             host: settings.host_key_alias.as_ref().unwrap_or(&settings.hostname).to_ascii_lowercase(),
             destination: settings.destination.clone(),
-            known: KnownHosts::read(settings.user_known_hosts.iter().chain(&settings.global_known_hosts))?,
+            known: KnownHosts::read(settings.known_hosts(), &keyring.known)?,
             policy: settings.strict,
             file: settings.user_known_hosts.first().cloned(),
             hash: settings.hash_known_hosts,

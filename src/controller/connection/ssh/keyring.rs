@@ -1,4 +1,4 @@
-//! What the connections of a run share: private keys that are unlocked once, jump hosts that are entered once.
+//! What the connections of a run share: private keys that are unlocked once, jump hosts that are entered once, files that are read once.
 
 use std::{
     collections::HashMap,
@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use super::{
     super::{Ask, Secret},
     Ssh,
+    known_files::KnownFiles,
 };
 
 /// Tries at the passphrase of one key, as many as OpenSSH gives.
@@ -19,6 +20,7 @@ const PASSPHRASE_TRIES: usize = 3;
 
 /// Shared by all connections.
 pub struct Keyring {
+    pub(super) known: KnownFiles,
     ask: Arc<dyn Ask>,
     unlocked: Mutex<HashMap<PathBuf, Option<Arc<PrivateKey>>>>,
     jumps: Mutex<HashMap<String, Arc<Mutex<Option<Ssh>>>>>,
@@ -38,7 +40,7 @@ impl Keyring {
     /// An empty keyring whose questions go to `ask`.
     #[must_use]
     pub fn new(ask: Arc<dyn Ask>) -> Self {
-        Self { ask, unlocked: Mutex::default(), jumps: Mutex::default() }
+        Self { known: KnownFiles::default(), ask, unlocked: Mutex::default(), jumps: Mutex::default() }
     }
 
     /// The place of a jump host that all hosts behind it share.

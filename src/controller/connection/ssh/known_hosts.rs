@@ -2,33 +2,39 @@
 
 use std::{
     io::{self, Read, Seek, Write},
+    ops::Deref,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::{
     Algorithm, HashAlg, PublicKey, PublicKeyOrCertificate,
-    ssh_key::{
-        certificate::CertType,
-        known_hosts::{HostPatterns, Marker},
-    },
+    ssh_key::{certificate::CertType, known_hosts::Marker},
 };
-use sha1::Sha1;
 
-use super::{super::ConnectError, patterns};
+use super::{
+    super::ConnectError,
+    known_files::{Entry, KnownFile, KnownFiles, digest},
+    patterns,
+};
 
-/// Entries of all files, in order.
+/// What several files say, in their order.
 #[derive(Debug, Default)]
-pub struct KnownHosts(Vec<Entry>);
+pub struct KnownHosts(Vec<Arc<KnownFile>>);
 
-#[derive(Debug)]
-struct Entry {
-    file: PathBuf,
-    line: usize,
-    marker: Option<Marker>,
-    hosts: HostPatterns,
-    key: PublicKey,
+/// An entry and the file it stands in.
+struct Known<'a> {
+    file: &'a Path,
+    entry: &'a Entry,
+}
+
+impl Deref for Known<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.entry
+    }
 }
 
 /// What the files say about a key.
@@ -57,34 +63,23 @@ pub enum Verdict {
 }
 
 impl KnownHosts {
-    /// Reads files; missing ones are empty, lines that make no sense are skipped as OpenSSH does.
+    /// Reads files, as far as they are not `read` already; missing ones are empty.
     ///
     /// # Errors
     /// When a file is there but cannot be read.
-    pub fn read<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Result<Self, ConnectError> {
-        let mut all = Self::default();
-        for file in files {
-            match std::fs::read(file) {
-                Ok(text) => all.add(file, &String::from_utf8_lossy(&text)),
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-                Err(source) => {
-                    return Err(ConnectError::KnownHosts { doing: "read", path: file.clone(), source });
-                }
-            }
-        }
-        Ok(all)
+    pub fn read<'a>(files: impl IntoIterator<Item = &'a PathBuf>, read: &KnownFiles) -> Result<Self, ConnectError> {
+        let of_file = |path: &PathBuf| {
+            read.file(path).map_err(|source| ConnectError::KnownHosts { doing: "read", path: path.clone(), source })
+        };
+        files.into_iter().filter_map(|path| of_file(path).transpose()).collect::<Result<_, _>>().map(Self)
     }
 
-    fn add(&mut self, file: &Path, text: &str) {
-        for (index, line) in text.lines().enumerate() {
-            if let Some((marker, hosts, key)) = parse(line) {
-                self.0.push(Entry { file: file.to_owned(), line: index + 1, marker, hosts, key });
-            }
-        }
+    fn add(&mut self, path: &Path, text: &str) {
+        self.0.push(Arc::new(KnownFile::parse(path, text)));
     }
 
-    fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Entry> {
-        self.0.iter().filter(move |entry| names(&entry.hosts, name))
+    fn of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Known<'a>> {
+        self.0.iter().flat_map(move |file| file.of(name).map(|entry| Known { file: &file.path, entry }))
     }
 
     /// Whether any key or authority is known for a host.
@@ -129,8 +124,8 @@ impl KnownHosts {
         let key = offered.public_key();
         let revoked = |key: &russh::keys::ssh_key::public::KeyData| {
             self.of(name)
-                .find(|entry| entry.marker == Some(Marker::Revoked) && entry.key.key_data() == key)
-                .map(|entry| Verdict::Revoked { file: entry.file.clone(), line: entry.line })
+                .find(|known| known.marker == Some(Marker::Revoked) && known.key.key_data() == key)
+                .map(|known| Verdict::Revoked { file: known.file.to_owned(), line: known.line })
         };
         if let Some(verdict) = revoked(key.key_data()) {
             return verdict;
@@ -152,7 +147,7 @@ impl KnownHosts {
                 return Verdict::Trusted;
             }
             if changed.is_none() && entry.key.algorithm() == key.algorithm() {
-                changed = Some(Verdict::Changed { file: entry.file.clone(), line: entry.line });
+                changed = Some(Verdict::Changed { file: entry.file.to_owned(), line: entry.line });
             }
         }
         changed.unwrap_or(Verdict::Unknown)
@@ -176,37 +171,6 @@ fn check_certificate(certificate: &russh::keys::Certificate, host: &str) -> Verd
         return bad(&format!("it is for {}, not for {host}", principals.join(", ")));
     }
     Verdict::Trusted
-}
-
-/// One line; `None` for comments, blanks and what cannot be understood.
-fn parse(line: &str) -> Option<(Option<Marker>, HostPatterns, PublicKey)> {
-    let mut words = line.split_ascii_whitespace().peekable();
-    if words.peek()?.starts_with('#') {
-        return None;
-    }
-    let marker = match words.next_if(|word| word.starts_with('@')) {
-        Some(word) => Some(word.parse::<Marker>().ok()?),
-        None => None,
-    };
-    let hosts = words.next()?.parse().ok()?;
-    let (algorithm, key) = (words.next()?, words.next()?);
-    Some((marker, hosts, PublicKey::from_openssh(&format!("{algorithm} {key}")).ok()?))
-}
-
-fn names(hosts: &HostPatterns, name: &str) -> bool {
-    match hosts {
-        HostPatterns::Patterns(list) => {
-            let list: Vec<String> = list.iter().map(|pattern| pattern.to_ascii_lowercase()).collect();
-            patterns::matches_list(list.iter().map(String::as_str), name)
-        }
-        HostPatterns::HashedName { salt, hash } => digest(salt, name).is_some_and(|digest| digest == hash[..]),
-    }
-}
-
-fn digest(salt: &[u8], name: &str) -> Option<Vec<u8>> {
-    let mut mac = Hmac::<Sha1>::new_from_slice(salt).ok()?;
-    mac.update(name.as_bytes());
-    Some(mac.finalize().into_bytes().to_vec())
 }
 
 /// One line to be added.

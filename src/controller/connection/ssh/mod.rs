@@ -6,7 +6,8 @@ pub mod config;
 pub mod first_contact;
 mod host_key;
 pub mod keyring;
-pub mod known_hosts;
+pub mod known_files;
+mod known_hosts;
 pub mod patterns;
 #[cfg(test)]
 mod tests;
@@ -206,7 +207,7 @@ async fn shake_hands(
     keyring: &Arc<Keyring>,
     depth: usize,
 ) -> Result<client::Handle<Judge>, ConnectError> {
-    let judge = Judge::new(alias, settings)?;
+    let judge = Judge::new(alias, settings, keyring)?;
     let refusal = judge.refusal();
     let config = Arc::new(client_config(settings, &judge));
     let stream = transport::reach(alias, settings, places, limit(settings), keyring, depth).await?;

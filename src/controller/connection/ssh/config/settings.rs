@@ -87,6 +87,11 @@ impl Settings {
         }
     }
 
+    /// Files of known hosts, the user's first.
+    pub(in super::super) fn known_hosts(&self) -> impl Iterator<Item = &PathBuf> {
+        self.user_known_hosts.iter().chain(&self.global_known_hosts)
+    }
+
     pub(super) fn from_values(
         destination: &str,
         values: Values,
