@@ -124,7 +124,7 @@ fn describe(option: &OptionSpec, paint: Paint) -> String {
         notes.push("required".to_owned());
     }
     if let Some(default) = option.default {
-        notes.push(format!("default: {}", value(default)));
+        notes.push(format!("default: {}", value(default, option.kind)));
     }
     if !option.aliases.is_empty() {
         let aliases: Vec<&str> = option.aliases.iter().map(|alias| alias.trim_start_matches("r#")).collect();
@@ -135,12 +135,18 @@ fn describe(option: &OptionSpec, paint: Paint) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A default as a user writes it: `"pong"` is `pong`, `State::Present` is `present`.
-fn value(default: &str) -> String {
-    match default.rsplit_once("::") {
-        Some((_, variant)) if variant.chars().all(char::is_alphanumeric) => variant.to_lowercase(),
-        _ => default.trim_matches('"').to_owned(),
+/// A default as a user writes it: `"pong"` is `pong`, `OnFailure::RollbackAll` the choice `rollback_all`.
+fn value(default: &str, kind: Kind) -> String {
+    let Some((_, variant)) = default.rsplit_once("::").filter(|(_, name)| name.chars().all(char::is_alphanumeric))
+    else {
+        return default.trim_matches('"').to_owned();
+    };
+    let letters = |word: &str| word.replace(['_', '-'], "").to_lowercase();
+    match kind {
+        Kind::Choice(words) => words.iter().find(|word| letters(word) == letters(variant)).copied(),
+        _ => None,
     }
+    .map_or_else(|| variant.to_lowercase(), str::to_owned)
 }
 
 fn kind(kind: Kind) -> String {
@@ -207,5 +213,7 @@ Answers `pong`, or whatever it was given; needs nothing on the host and changes 
         let expected =
             "- state (list of present, absent; default: present; also: type)\n    What is wanted.\n    Twice.\n";
         assert_eq!(describe(&option, PLAIN), expected);
+        assert_eq!(value("OnFailure::RollbackAll", Kind::Choice(&["hold", "rollback_all"])), "rollback_all");
+        assert_eq!(value("\"a\"", Kind::Str), "a");
     }
 }

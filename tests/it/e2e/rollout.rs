@@ -75,8 +75,10 @@ const SET_UP: &str = r#"
               http-check expect status 200
               load-server-state-from-file global
           {% for host in ['lab1', 'lab2'] %}
-              server {{ host }}-blue-1 {{ hostvars[host].private_address }}:3001 check
-              server {{ host }}-green-1 {{ hostvars[host].private_address }}:3101 check
+          {% for at in range(1, replicas | default(1) | int + 1) %}
+              server {{ host }}-blue-{{ at }} {{ hostvars[host].private_address }}:{{ 3000 + at }} check
+              server {{ host }}-green-{{ at }} {{ hostvars[host].private_address }}:{{ 3100 + at }} check
+          {% endfor %}
           {% endfor %}
     - name: Proxy
       systemd: {name: haproxy, state: restarted, enabled: true}
@@ -94,13 +96,15 @@ const UPDATE: &str = r#"
         pull: never
         env: {VERSION: "{{ version }}", STATE: "{{ state | default('ok') }}"}
         release: "{{ version }}"
+        replicas: "{{ replicas | default(1) }}"
         bind: "{{ private_address }}"
         slots: {blue: 3001, green: 3101}
         container_port: 80
         stop_timeout: 1
         health: {path: /cgi-bin/health, json: {/state: ok, /version: "{{ version }}"}, interval: 0.1, timeout: 8}
         verify: {seconds: 1}
-        drain: {timeout: "{{ patience | default(30) | int + 1 }}"}
+        drain: {timeout: "{{ patience | default(30) | int + 1 }}", late: "{{ late | default('keep') }}"}
+        on_failure: "{{ on_failure | default('rollback_all') }}"
         proxy: {backend: shop, hosts: [lab1], server_timeout: "{{ patience | default(30) }}"}
       when: inventory_hostname in only | default(['lab1', 'lab2'])
 "#;
@@ -181,32 +185,110 @@ fn version_at(address: &str, query: &str) -> Result<String, String> {
 
 /// Which containers of the service run, by host.
 fn running(lab: &Lab) -> [String; 2] {
-    let list = "docker ps --filter label=deployer.rollout=e2e-shop --format '{{.Names}}'";
+    let list = "docker ps --filter label=deployer.rollout=e2e-shop --format '{{.Names}}' | sort";
     ["lab1", "lab2"].map(|host| lab.on(host, list).trim().to_owned())
+}
+
+/// Has the service run its playbooks, and where its proxy answers.
+fn set_up(lab: &Lab, flags: &[&str]) -> (Service, String) {
+    undo(lab);
+    let service = Service::on(lab);
+    service.scene.file("playbooks/shop.yaml", SET_UP).file("playbooks/update.yaml", UPDATE);
+    service.play("shop", flags).shows(0, &[]);
+    let port = if lab.variable("lab1", "ansible_port") == "20022" { "23000" } else { "3000" };
+    (service, format!("{}:{port}", lab.variable("lab1", "ansible_host")))
+}
+
+fn undo(lab: &Lab) {
+    for host in ["lab1", "lab2"] {
+        lab.on(host, UNDO);
+    }
+}
+
+/// Rolls out with these variables.
+fn update_with(service: &Service, words: &[&str]) -> Ended {
+    let mut flags = vec!["--output", "json"];
+    flags.extend(words.iter().flat_map(|word| ["-e", word]));
+    service.play("update", &flags)
+}
+
+/// Two answers that take 16 seconds, longer than a proxy of one second's patience would wait for; `?16` makes them so.
+fn slow_answers(address: &str) -> Vec<thread::JoinHandle<Result<String, String>>> {
+    let ask = |address: String| thread::spawn(move || version_at(&address, "?16"));
+    let slow = (0..2).map(|_| ask(address.to_owned())).collect();
+    thread::sleep(Duration::from_millis(500));
+    slow
+}
+
+#[test]
+fn replicas_go_together_hosts_are_held_and_responses_are_cut_where_that_is_asked_for() {
+    let lab = Lab::take();
+    let (service, address) = set_up(&lab, &["-e", "replicas=2"]);
+    let update = |words: &[&str]| update_with(&service, &[&["replicas=2"], words].concat());
+    let pair = |name: &str| format!("e2e-shop-{name}-1\ne2e-shop-{name}-2");
+    let mut story = Vec::new();
+
+    // All replicas of a host are replaced together.
+    update(&["version=v1"]).well();
+    assert_eq!(running(&lab), [pair("blue-v1"), pair("blue-v1")]);
+    let stream = Stream::start(&address);
+    update(&["version=v2"]).well();
+    let versions = stream.end("an update of two replicas", &mut story);
+    assert_eq!(versions.keys().collect::<Vec<_>>(), ["v1", "v2"]);
+    assert_eq!(running(&lab), [pair("green-v2"), pair("green-v2")]);
+    // One that has gone is brought back, with the others, in the other slot.
+    lab.on("lab2", "docker rm -f e2e-shop-green-v2-2");
+    // Until the proxy has noticed, it sends requests there.
+    lab.on(
+        "lab1",
+        "for n in $(seq 50); do echo 'show stat' | socat - UNIX-CONNECT:/run/haproxy/admin.sock | grep -q 'lab2-green-2,.*,DOWN' && exit; \
+         sleep 0.2; done; exit 1",
+    );
+    let stream = Stream::start(&address);
+    assert_eq!(update(&["version=v2"]).well().result("Update")["batches"], serde_json::json!([["lab2"]]));
+    stream.end("a replica that had gone", &mut story);
+    assert_eq!(running(&lab), [pair("green-v2"), pair("blue-v2")]);
+
+    // A host that fails goes back; the one before it stays, where that is wanted.
+    let stream = Stream::start(&address);
+    let broken = "{\"state\": \"{{ 'ok' if inventory_hostname == 'lab1' else 'broken' }}\"}";
+    let held = update(&["version=v3", broken, "on_failure=hold"]);
+    let versions = stream.end("a host that is held", &mut story);
+    held.shows(2, &["lab1 switched", "lab2 back"]);
+    assert_eq!(versions.keys().collect::<Vec<_>>(), ["v2", "v3"]);
+    assert_eq!(running(&lab), [pair("blue-v3"), pair("blue-v2")]);
+    update(&["version=v3"]).well();
+    assert_eq!(running(&lab), [pair("blue-v3"), pair("green-v3")]);
+
+    // Whoever wants it so has late responses cut, and is told how many.
+    let slow = slow_answers(&address);
+    let cut = update(&["version=v4", "patience=1", "late=cut"]).well();
+    assert!(
+        cut.warnings().iter().any(|said| said.contains("responses of release v3 were cut")),
+        "{:?}",
+        cut.warnings()
+    );
+    assert_eq!(running(&lab), [pair("green-v4"), pair("blue-v4")]);
+    for answer in slow {
+        let answer = answer.join().unwrap();
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    assert_eq!(update(&["version=v4"]).well().tally("changed"), 0);
+    println!("{}", story.join("\n"));
+    undo(&lab);
 }
 
 #[test]
 fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back() {
     let lab = Lab::take();
-    let undo = || ["lab1", "lab2"].iter().for_each(|host| drop(lab.on(host, UNDO)));
-    undo();
-    let service = Service::on(&lab);
-    service.scene.file("playbooks/shop.yaml", SET_UP).file("playbooks/update.yaml", UPDATE);
-    service.play("shop", &[]).shows(0, &[]);
+    let (service, address) = set_up(&lab, &[]);
     let begun = Instant::now();
-    let update = |words: &[&str]| -> Ended {
-        let mut flags = vec!["--output", "json"];
-        flags.extend(words.iter().flat_map(|word| ["-e", word]));
-        service.play("update", &flags)
-    };
+    let update = |words: &[&str]| update_with(&service, words);
     let cli = |words: &[&str]| {
         let inventory = lab.file("inventory.yaml");
         let words: Vec<&str> = words.iter().copied().chain(["-i", &inventory]).collect();
         service.scene.deployer(&words)
     };
-    let port = if lab.variable("lab1", "ansible_port") == "20022" { "23000" } else { "3000" };
-    let address = format!("{}:{port}", lab.variable("lab1", "ansible_host"));
-
     let mut story = Vec::new();
 
     // From nothing, and not twice.
@@ -284,13 +366,7 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     assert_eq!(update(&["version=v1"]).well().tally("changed"), 0);
 
     // Answers that take longer than anybody waits for are not cut; their containers are left to them.
-    let slow: Vec<_> = (0..2)
-        .map(|_| {
-            let address = address.clone();
-            thread::spawn(move || version_at(&address, "?16"))
-        })
-        .collect();
-    thread::sleep(Duration::from_millis(500));
+    let slow = slow_answers(&address);
     let patient = update(&["version=v2", "patience=1"]).well();
     assert!(patient.warnings().iter().any(|said| said.contains("are still under way")), "{:?}", patient.warnings());
     assert!(running(&lab)[0].contains("blue-v1") && running(&lab)[0].contains("green-v2"), "{:?}", running(&lab));
@@ -310,5 +386,5 @@ fn a_release_replaces_another_without_losing_a_response_and_a_bad_one_goes_back(
     assert_eq!(running(&lab), v2);
 
     println!("{}\n{:.0} s after the set-up", story.join("\n"), begun.elapsed().as_secs_f64());
-    undo();
+    undo(&lab);
 }
