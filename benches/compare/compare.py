@@ -28,6 +28,8 @@ TEXT_BYTES = 32 << 20
 LIMIT = 900
 # Seconds that a slow tool may take for all its rounds of a workload (`--patience`): a ratio of a hundred needs no fifth round.
 PATIENCE = 90
+# A tool that needs less than this for a round has all of them.
+QUICK = 4
 # Between these the page keeps the table of the last comparison.
 MARKS = ("<!-- compare: the table -->", "<!-- compare: end -->")
 # Tools that share deployer's playbook find nothing to change once it has run.
@@ -199,7 +201,8 @@ def measure(case, place, lines, tools, rounds, patience, only):
     warm = not empty
     for turn in range(rounds + int(warm)):
         for name, (command, given) in runs.items():
-            if (warm and turn == 0 and name in SAME_PLAYBOOK) or sum(figure[0] for figure in figures.get(name, [])) > patience:
+            took = [figure[0] for figure in figures.get(name, [])]
+            if (warm and turn == 0 and name in SAME_PLAYBOOK) or (sum(took) > patience and max(took) > QUICK):
                 continue
             if empty:
                 on(Place(place.folder / "reset", place.hosts[:count], place.key, place.data), EMPTY + "; mkdir -p /srv/w4")
