@@ -62,8 +62,14 @@ pub fn manager(engine: &Engine<'_, '_>) -> Result<bool, Stop> {
             Err(Stop::failed("this host is a worker of its swarm, and only managers can be asked")
                 .hint("do it on a manager: see `docker node ls` there"))
         }
-        (Membership::Broken(why), _) => Err(Stop::failed(format!("this host cannot take part in its swarm: {why}"))),
+        (Membership::Broken(why), _) => Err(broken(&why)),
         (Membership::None, _) => Err(Stop::failed("this host belongs to no swarm")
             .hint("make one with docker_swarm (state: present), or join one (state: join)")),
     }
+}
+
+/// The failure of whoever needs a host that is [`Membership::Broken`].
+#[must_use]
+pub fn broken(why: &str) -> Stop {
+    Stop::failed(format!("this host cannot take part in its swarm: {why}"))
 }

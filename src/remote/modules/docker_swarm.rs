@@ -149,7 +149,7 @@ impl DockerSwarm {
                     .hint("have it leave first (state: absent), or promote it on a manager"));
             }
             (Membership::Broken(why), _) if !self.force => {
-                return Err(Stop::failed(format!("this host cannot take part in its swarm: {why}")));
+                return Err(swarm::broken(&why));
             }
             _ => {
                 let mut request = engine.request("POST", "/swarm/init", "make a swarm");
@@ -212,7 +212,7 @@ impl DockerSwarm {
         match swarm::membership(engine)?.0 {
             Membership::None => {}
             Membership::Broken(why) => {
-                return Err(Stop::failed(format!("this host cannot take part in its swarm: {why}")));
+                return Err(swarm::broken(&why));
             }
             Membership::Worker | Membership::Manager => return Ok(()),
         }
@@ -280,21 +280,19 @@ impl DockerSwarm {
     fn settings(&self, found: &Json) -> Json {
         let mut spec = found.clone();
         let numbers = [
-            ("/Orchestration/TaskHistoryRetentionLimit", self.task_history_retention_limit),
-            ("/Raft/SnapshotInterval", self.snapshot_interval),
-            ("/Raft/KeepOldSnapshots", self.keep_old_snapshots),
-            ("/Raft/LogEntriesForSlowFollowers", self.log_entries_for_slow_followers),
-            ("/Raft/HeartbeatTick", self.heartbeat_tick),
-            ("/Raft/ElectionTick", self.election_tick),
-            ("/Dispatcher/HeartbeatPeriod", self.dispatcher_heartbeat_period),
-            ("/CAConfig/NodeCertExpiry", self.node_cert_expiry),
+            ("Orchestration", "TaskHistoryRetentionLimit", self.task_history_retention_limit),
+            ("Raft", "SnapshotInterval", self.snapshot_interval),
+            ("Raft", "KeepOldSnapshots", self.keep_old_snapshots),
+            ("Raft", "LogEntriesForSlowFollowers", self.log_entries_for_slow_followers),
+            ("Raft", "HeartbeatTick", self.heartbeat_tick),
+            ("Raft", "ElectionTick", self.election_tick),
+            ("Dispatcher", "HeartbeatPeriod", self.dispatcher_heartbeat_period),
+            ("CAConfig", "NodeCertExpiry", self.node_cert_expiry),
             // Engines leave out a zero here.
-            ("/CAConfig/ForceRotate", self.ca_force_rotate.filter(|number| *number != 0)),
+            ("CAConfig", "ForceRotate", self.ca_force_rotate.filter(|number| *number != 0)),
         ];
-        for (at, number) in numbers {
+        for (folder, name, number) in numbers {
             if let Some(number) = number {
-                let mut steps = at.split('/').skip(1);
-                let (folder, name) = (steps.next().unwrap_or_default(), steps.next().unwrap_or_default());
                 spec[folder][name] = json!(number);
             }
         }

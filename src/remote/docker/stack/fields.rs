@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     protocol::{Json, Map},
-    remote::docker::{mounts::texts, sizes},
+    remote::docker::{create::split_words, mounts::texts, sizes},
 };
 
 /// A mapping and where it stands.
@@ -147,7 +147,7 @@ impl<'m> Fields<'m> {
     /// When it is neither, or a quote is never closed.
     pub fn words(&self, name: &'static str) -> Result<Vec<String>, String> {
         match self.get(name) {
-            Json::String(text) => split(text).ok_or_else(|| self.wrong(name, "a quote is never closed")),
+            Json::String(text) => split_words(text).map_err(|_| self.wrong(name, "a quote is never closed")),
             _ => self.list(name),
         }
     }
@@ -194,38 +194,16 @@ impl<'m> Fields<'m> {
     }
 }
 
-/// The words of a command line; none when a quote is never closed.
-fn split(text: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut begun, mut quote) = (Vec::new(), String::new(), false, None);
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match (quote, letter) {
-            (None, ' ' | '\t' | '\n') => {
-                if std::mem::take(&mut begun) {
-                    words.push(std::mem::take(&mut word));
-                }
-                continue;
-            }
-            (None, '"' | '\'') => quote = Some(letter),
-            (Some(open), _) if open == letter => quote = None,
-            (None | Some('"'), '\\') => word.push(letters.next()?),
-            _ => word.push(letter),
-        }
-        begun = true;
-    }
-    if begun {
-        words.push(word);
-    }
-    quote.is_none().then_some(words)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn commands_are_split_as_a_shell_does() {
-        let words = |text| split(text).map(|words| words.join("|"));
+        let words = |text: &str| {
+            let value = json!({ "command": text });
+            Fields::of("services.web", &value).unwrap().words("command").ok().map(|words| words.join("|"))
+        };
         assert_eq!(words("a  'b c' \"d \\\" e\"f ''").as_deref(), Some("a|b c|d \" ef|"));
         assert_eq!(words("a 'b"), None);
     }
