@@ -15,6 +15,7 @@ pub mod options;
 pub mod plan;
 pub mod relay;
 pub mod serve;
+pub mod words;
 
 pub use machine::probe::Probe;
 pub use options::{Choice, Kind, Mode, OptionSpec, OptionType, Options};

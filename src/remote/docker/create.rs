@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     protocol::{Json, Map},
-    remote::{Choice, Probe, Stop},
+    remote::{Choice, Probe, Stop, words},
 };
 
 /// Everything the task states, in the order in which it is told.
@@ -102,56 +102,14 @@ fn command_words(command: &Json, handling: CommandHandling) -> Result<Option<Vec
         Json::String(text) => text.clone(),
         other => other.to_string(),
     };
+    let split = |line: &str| words::split(line).map_err(|problem| format!("{problem}: {line}"));
     let words = match command {
         Json::Null => return Ok(None),
         Json::Array(words) if handling == CommandHandling::Correct => words.iter().map(text).collect(),
-        Json::Array(words) => split_words(&words.iter().map(text).collect::<Vec<_>>().join(" "))?,
-        other => split_words(&text(other))?,
+        Json::Array(words) => split(&words.iter().map(text).collect::<Vec<_>>().join(" "))?,
+        other => split(&text(other))?,
     };
     Ok(Some(words).filter(|words| !words.is_empty() || handling == CommandHandling::Correct))
-}
-
-/// Splits text into words as a shell would: quotes and backslashes, no expansion.
-///
-/// # Errors
-/// A quote without its other half.
-pub fn split_words(text: &str) -> Result<Vec<String>, String> {
-    let (mut words, mut word) = (Vec::new(), None::<String>);
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            c if c.is_whitespace() => words.extend(word.take()),
-            '\'' => loop {
-                let word = word.get_or_insert_default();
-                match chars.next() {
-                    Some('\'') => break,
-                    Some(c) => word.push(c),
-                    None => return Err(format!("no closing quote in `{text}`")),
-                }
-            },
-            '"' => loop {
-                let word = word.get_or_insert_default();
-                match chars.next() {
-                    Some('"') => break,
-                    Some('\\') => match chars.next() {
-                        Some(c @ ('"' | '\\')) => word.push(c),
-                        Some(c) => word.extend(['\\', c]),
-                        None => return Err(format!("no closing quote in `{text}`")),
-                    },
-                    Some(c) => word.push(c),
-                    None => return Err(format!("no closing quote in `{text}`")),
-                }
-            },
-            '\\' => {
-                let escaped =
-                    chars.next().ok_or_else(|| format!("nothing behind the backslash at the end of `{text}`"))?;
-                word.get_or_insert_default().push(escaped);
-            }
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Ok(words)
 }
 
 fn environment(c: &Container, probe: &Probe<'_>) -> Result<Vec<String>, Stop> {
@@ -383,16 +341,6 @@ fn network_mode(mode: &Json) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_split_as_a_shell_would() {
-        assert_eq!(
-            split_words(r#"sh -c "echo \"a b\"" '$x' c\ d"#).unwrap(),
-            ["sh", "-c", "echo \"a b\"", "$x", "c d"]
-        );
-        assert_eq!(split_words("a '' b").unwrap(), ["a", "", "b"]);
-        assert!(split_words("a 'b").is_err());
-    }
 
     #[test]
     fn capabilities_are_the_same_with_and_without_their_prefix() {

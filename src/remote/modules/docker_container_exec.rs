@@ -7,7 +7,7 @@ use crate::{
     protocol::{Change, Failure, Json, Map},
     remote::{
         Applied, Module, Plan, Planned, Probe, Stop,
-        docker::{Connection, Engine, create::split_words, engine::encode, stream::tail},
+        docker::{Connection, Engine, engine::encode, stream::tail},
     },
 };
 
@@ -48,7 +48,9 @@ impl Module for DockerContainerExec {
     fn plan(&self, probe: &Probe<'_>) -> Planned {
         let engine = Engine::connect(probe, &self.connection)?;
         let argv = match (&self.command, self.argv.is_empty()) {
-            (Some(command), true) => split_words(command).map_err(Stop::failed)?,
+            (Some(command), true) => {
+                super::words::split(command).map_err(|problem| Stop::failed(format!("{problem}: {command}")))?
+            }
             (None, false) => self.argv.clone(),
             _ => return Err(Stop::failed("give one of `command` and `argv`")),
         };

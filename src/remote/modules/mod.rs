@@ -1,6 +1,6 @@
 //! The catalog of modules: one file and one line each.
 
-use super::plan::Entry;
+use super::{plan::Entry, words};
 
 pub mod accounts;
 pub mod attributes;
@@ -21,7 +21,6 @@ mod times;
 mod tree;
 #[cfg(test)]
 pub(crate) mod trial;
-mod words;
 
 /// Declares the modules of this folder and lists what they are called.
 macro_rules! catalog {

@@ -7,7 +7,10 @@ use serde_json::json;
 
 use crate::{
     protocol::{Json, Map},
-    remote::docker::{create::split_words, mounts::texts, sizes},
+    remote::{
+        docker::{mounts::texts, sizes},
+        words,
+    },
 };
 
 /// A mapping and where it stands.
@@ -147,7 +150,7 @@ impl<'m> Fields<'m> {
     /// When it is neither, or a quote is never closed.
     pub fn words(&self, name: &'static str) -> Result<Vec<String>, String> {
         match self.get(name) {
-            Json::String(text) => split_words(text).map_err(|_| self.wrong(name, "a quote is never closed")),
+            Json::String(text) => words::split(text).map_err(|_| self.wrong(name, "a quote is never closed")),
             _ => self.list(name),
         }
     }

@@ -1,8 +1,6 @@
 //! Splits text into words as a POSIX shell does, and expands what Ansible expands in them.
 
-use crate::remote::{Probe, options::expand_path};
-
-use super::accounts;
+use super::{Probe, modules::accounts, options::expand_path};
 
 /// The words of a command line: quotes and backslashes are honoured, `#` and operators are ordinary characters.
 ///
