@@ -137,7 +137,8 @@ impl Front {
     pub(super) async fn troubles(&self, names: &[String]) -> Result<(u64, Option<String>), Failure> {
         let seen = self.of(names).await?;
         let down = seen.iter().find(|(_, server)| !server.healthy);
-        let down = down.map(|(proxy, server)| format!("{} is down for the proxy on {proxy}: {}", server.name, server.check));
+        let down =
+            down.map(|(proxy, server)| format!("{} is down for the proxy on {proxy}: {}", server.name, server.check));
         Ok((seen.iter().map(|(_, server)| server.errors).sum(), down))
     }
 

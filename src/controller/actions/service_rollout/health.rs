@@ -82,8 +82,7 @@ impl Probe {
         let address = Address::parse(&format!("http://{}:{port}{}", reachable(bind), self.health.path))?;
         let request = Request { method: Method::GET, address, headers: HeaderMap::new(), body: Bytes::new() };
         let mut answer = client.send(request).await?;
-        let content =
-            drain(&mut answer, Vec::new(), false, Some(CONTENT_BYTES_MAX), client.timeout, |_, _| {}).await?;
+        let content = drain(&mut answer, Vec::new(), false, Some(CONTENT_BYTES_MAX), client.timeout, |_, _| {}).await?;
         Ok((answer.status.as_u16(), content))
     }
 

@@ -194,7 +194,6 @@ pub fn carried(outcome: Outcome) -> Result<Outcome, Failure> {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

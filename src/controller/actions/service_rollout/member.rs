@@ -111,7 +111,8 @@ impl Member {
     /// Looks whether the image is there.
     pub(super) async fn look_for_image(&mut self) -> Result<(), Failure> {
         let outcome = self.module("docker_image_info", json!({ "name": [self.image()] })).await?;
-        self.want.image_id = outcome.result.get("images").and_then(|images| images[0]["Id"].as_str()).map(str::to_owned);
+        self.want.image_id =
+            outcome.result.get("images").and_then(|images| images[0]["Id"].as_str()).map(str::to_owned);
         Ok(())
     }
 
@@ -340,7 +341,9 @@ mod tests {
         for (name, value) in [("keep", json!(9)), ("batch", json!("50%")), ("health", json!({"path": "/x"}))] {
             assert_eq!(of(base.clone()), with(name, value), "{name}");
         }
-        for (name, value) in [("env", json!({"A": 1})), ("cap_add", json!(["X"])), ("replicas", json!(2)), ("bind", json!("::"))] {
+        for (name, value) in
+            [("env", json!({"A": 1})), ("cap_add", json!(["X"])), ("replicas", json!(2)), ("bind", json!("::"))]
+        {
             assert_ne!(of(base.clone()), with(name, value), "{name}");
         }
     }

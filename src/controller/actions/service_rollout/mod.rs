@@ -38,14 +38,22 @@ pub fn spec() -> Vec<OptionSpec> {
     ServiceRollout::spec()
 }
 
+/// What a check of the first rollout takes on trust, because earlier tasks of the same check may bring it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Foreseen {
+    /// Nothing: everything has to be there.
+    Nothing,
+    /// The service's servers at proxies that answer.
+    Servers,
+    /// The proxies themselves.
+    Proxies,
+}
+
 /// A rollout on its way.
 struct Rollout<'t> {
     turn: &'t Turn,
     front: Front,
-    /// Whether the proxies are only foreseen.
-    foreseen_front: bool,
-    /// Whether this is a check of the first rollout: what it needs may come from earlier tasks of the same check.
-    foreseen_first: bool,
+    foreseen: Foreseen,
     /// Whether an earlier release is gone back to.
     goes_back: bool,
     leases: Vec<Lease>,
@@ -79,14 +87,7 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
     for name in &names {
         sites.push(proxies::open(turn.toward(name)?, &proxies));
     }
-    let mut rollout = Rollout {
-        turn,
-        front: Front { proxies: sites },
-        foreseen_front: false,
-        foreseen_first: false,
-        goes_back,
-        leases,
-    };
+    let mut rollout = Rollout { turn, front: Front { proxies: sites }, foreseen: Foreseen::Nothing, goes_back, leases };
     all(join_all(members.iter_mut().map(async |member| {
         member.look().await.map_err(|failure| at(&member.host, failure))?;
         if !turn.check {
@@ -103,9 +104,9 @@ async fn act(turn: &Turn) -> Result<Outcome, Failure> {
         .map(|member| member.host.clone())
         .collect();
     let batches = plan::batches(&switches, &size, canary).map_err(Failure::new)?;
-    all(join_all(members.iter().map(async |member| {
-        rollout.prepare(member).await.map_err(|failure| at(&member.host, failure))
-    }))
+    all(join_all(
+        members.iter().map(async |member| rollout.prepare(member).await.map_err(|failure| at(&member.host, failure))),
+    )
     .await)?;
     let changes = members.iter().any(|member| !matches!(member.step, Some(Step::Stay(_)) | None));
     let mut outcome = Outcome::new(if changes { Verdict::Changed } else { Verdict::Unchanged });
@@ -144,23 +145,28 @@ fn refuse(turn: &Turn) -> Result<(), Failure> {
     let play = &turn.batch.play;
     let strategy = play.play.get("strategy").and_then(Node::as_str).unwrap_or("linear");
     if !strategy.rsplit('.').next().unwrap_or_default().eq("linear") {
-        return Err(Failure::new(format!("service_rollout brings hosts along together and needs strategy linear, not {strategy}")));
+        return Err(Failure::new(format!(
+            "service_rollout brings hosts along together and needs strategy linear, not {strategy}"
+        )));
     }
     if turn.batch.hosts.len() < play.hosts.len() {
-        return Err(Failure::new("service_rollout makes batches of its own, and can only go back on hosts that it has before it")
-            .hint("leave `serial` out of the play and set the task's `batch`"));
+        return Err(Failure::new(
+            "service_rollout makes batches of its own, and can only go back on hosts that it has before it",
+        )
+        .hint("leave `serial` out of the play and set the task's `batch`"));
     }
     if turn.task.each.is_some() || turn.delegate.is_some() {
-        return Err(Failure::new("service_rollout can neither loop nor be delegated").hint("write a task for each service"));
+        return Err(
+            Failure::new("service_rollout can neither loop nor be delegated").hint("write a task for each service")
+        );
     }
     Ok(())
 }
 
 /// The hosts of the play that are left, as far as the task's conditions hold there.
 async fn members(turn: &Turn) -> Result<Vec<Member>, Failure> {
-    let hosts = turn.batch.hosts.iter().filter(|host| {
-        !turn.run.with_host(host, |state| state.failed || state.unreachable)
-    });
+    let hosts =
+        turn.batch.hosts.iter().filter(|host| !turn.run.with_host(host, |state| state.failed || state.unreachable));
     let found = join_all(hosts.map(async |host| match turn.peer(host).await? {
         Some(peer) => Member::of(peer).await.map_err(|failure| at(host, failure)),
         None => Ok(None),
@@ -180,9 +186,11 @@ async fn locks(members: &[Member], service: &str) -> Result<Vec<Lease>, Failure>
         jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ")
     );
     let path = ledger::lock_path(service);
-    all(join_all(members.iter().map(async |member| {
-        member.turn.lease(&path, &holder).await.map_err(|failure| at(&member.host, failure))
-    }))
+    all(join_all(
+        members
+            .iter()
+            .map(async |member| member.turn.lease(&path, &holder).await.map_err(|failure| at(&member.host, failure))),
+    )
     .await)
 }
 
@@ -211,16 +219,17 @@ impl Rollout<'_> {
     async fn decide(&mut self, members: &mut [Member]) -> Result<(), Failure> {
         // Where nothing serves yet, a check may come before the proxies do.
         let nothing = members.iter().all(|member| member.ledger.active.is_none() && member.instances.is_empty());
-        self.foreseen_first = nothing && self.turn.check;
-        match self.front.look().await {
-            Ok(_) => {}
-            Err(_) if self.foreseen_first => self.foreseen_front = true,
+        let first = nothing && self.turn.check;
+        self.foreseen = match self.front.look().await {
+            Ok(_) if first => Foreseen::Servers,
+            Ok(_) => Foreseen::Nothing,
+            Err(_) if first => Foreseen::Proxies,
             Err(failure) => return Err(failure),
-        }
+        };
         for member in members {
             let serving = member.ledger.serving();
             let admitted = match serving {
-                Some(serving) if !self.foreseen_front => {
+                Some(serving) if self.foreseen != Foreseen::Proxies => {
                     let sets = plan::sets(&member.instances);
                     let set = sets.iter().find(|set| set.release == serving.release && set.slot == serving.slot);
                     match set {

@@ -67,7 +67,9 @@ fn another_image_of_the_same_name_is_another_release() {
 fn missing_replicas_are_brought_back_in_the_other_slot() {
     let two = Want { replicas: 2, ..want("a") };
     let there = [instance("a", "blue", true)];
-    assert!(matches!(step(&two, &ledger("a", "blue"), &there, &slots(), true), Step::Switch { slot, .. } if slot == "green"));
+    assert!(
+        matches!(step(&two, &ledger("a", "blue"), &there, &slots(), true), Step::Switch { slot, .. } if slot == "green")
+    );
 }
 
 #[test]
@@ -88,9 +90,8 @@ fn what_a_run_that_was_cut_off_has_left_is_put_right() {
 #[test]
 fn hosts_come_in_batches_one_first() {
     let hosts: Vec<String> = (1..=7).map(|at| format!("h{at}")).collect();
-    let sizes = |size: &str, canary| -> Vec<usize> {
-        batches(&hosts, size, canary).unwrap().iter().map(Vec::len).collect()
-    };
+    let sizes =
+        |size: &str, canary| -> Vec<usize> { batches(&hosts, size, canary).unwrap().iter().map(Vec::len).collect() };
     for (size, canary, expected) in [
         ("1", true, vec![1; 7]),
         ("3", true, vec![1, 3, 3]),

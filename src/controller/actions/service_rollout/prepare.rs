@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Rollout,
+    Foreseen, Rollout,
     front::{servers, servers_of},
     ledger::{carried, map},
     member::Member,
@@ -60,14 +60,14 @@ impl Rollout<'_> {
                 disk(member).await?;
             }
         }
-        if self.foreseen_front {
+        if self.foreseen == Foreseen::Proxies {
             return Ok(());
         }
         let missing = self.front.missing(&needed).await?;
         if missing.is_empty() {
             return Ok(());
         }
-        if self.foreseen_first {
+        if self.foreseen == Foreseen::Servers {
             self.turn.run.warn(format!(
                 "{}: the proxies do not know {} yet; something before this has to bring them",
                 member.host,

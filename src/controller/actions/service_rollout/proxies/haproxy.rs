@@ -58,8 +58,9 @@ impl Haproxy {
             return Ok(said);
         }
         let failed = |what: String| {
-            Failure::new(format!("HAProxy on {} at {}: {what}", self.turn.host, self.options.socket))
-                .hint("its configuration needs `stats socket … level admin`, and the task `become` where root owns that")
+            Failure::new(format!("HAProxy on {} at {}: {what}", self.turn.host, self.options.socket)).hint(
+                "its configuration needs `stats socket … level admin`, and the task `become` where root owns that",
+            )
         };
         let endpoint = Endpoint::Unix(self.options.socket.clone().into());
         let mut open = self.turn.dial(&endpoint).await.map_err(|failure| failed(failure.message))?;
@@ -240,12 +241,15 @@ mod tests {
         let seen: Vec<(&str, Admission, bool)> =
             servers.iter().map(|server| (server.name.as_str(), server.admission, server.healthy)).collect();
         // The check of one that is out says what was once, and counts for nothing.
-        assert_eq!(seen, [
-            ("a-blue-1", Admission::Ready, true),
-            ("a-green-1", Admission::Drain, true),
-            ("b-blue-1", Admission::Out, false),
-            ("b-green-1", Admission::Ready, false),
-        ]);
+        assert_eq!(
+            seen,
+            [
+                ("a-blue-1", Admission::Ready, true),
+                ("a-green-1", Admission::Drain, true),
+                ("b-blue-1", Admission::Out, false),
+                ("b-green-1", Admission::Ready, false),
+            ]
+        );
         assert_eq!((servers[0].busy, servers[0].errors), (3, 7));
         assert_eq!(servers[3].check, "L4CON (Connection refused)");
     }
