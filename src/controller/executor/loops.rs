@@ -11,6 +11,17 @@ use crate::controller::{
     variables::{Layer, Scope, Var, scope::as_written},
 };
 
+/// Items whose calls are on their way at the same time, on all hosts together: each takes memory until it is answered.
+const BURST: usize = 16_384;
+/// The least and the most of them on one host.
+const HOST_BURST: (usize, usize) = (64, 1024);
+
+/// Items of a loop whose calls may be on their way to one of so many hosts at the same time.
+#[must_use]
+pub fn burst(hosts: usize) -> usize {
+    (BURST / hosts.max(1)).clamp(HOST_BURST.0, HOST_BURST.1)
+}
+
 /// The items of a loop, and how they are called.
 pub struct Items {
     /// In order.

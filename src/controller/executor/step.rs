@@ -38,8 +38,6 @@ use crate::{
 const RETRIES: u64 = 3;
 /// Seconds between them.
 const DELAY: f64 = 5.0;
-/// Items of a loop whose calls are on their way at the same time.
-const BURST: usize = 64;
 /// What nobody sees: a task that was not carried out comes again, or its host has left.
 pub(super) const NOT_RUN: &str = "not carried out";
 
@@ -110,7 +108,7 @@ impl Step {
         // What items set is seen by the items behind them.
         let grows = matches!(self.task.module.as_str(), "set_fact" | "include_vars");
         let waits = grows || items.pause > 0.0 || items.break_when.is_some() || self.is_retried();
-        let width = if waits || self.run.settings.serial_tasks { 1 } else { BURST };
+        let width = if waits || self.run.settings.serial_tasks { 1 } else { loops::burst(self.batch.hosts.len()) };
         let grown = &std::sync::Mutex::new(Layer::new());
         let lanes = lane.items(
             count,
