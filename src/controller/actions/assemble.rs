@@ -41,7 +41,9 @@ pub async fn run(turn: &Turn) -> Done {
     };
     let content = match content {
         Ok(content) => content,
-        Err(Stop::Failed(failure, result)) => return Outcome { result, ..Outcome::new(Verdict::Failed(failure)) }.into(),
+        Err(Stop::Failed(failure, result)) => {
+            return Outcome { result, ..Outcome::new(Verdict::Failed(failure)) }.into();
+        }
         Err(Stop::Unknown(reason)) => return Outcome::new(Verdict::Unknown(reason)).into(),
     };
     options.retain(|name, _| !OWN.contains(&name.as_str()));
@@ -58,7 +60,8 @@ pub async fn run(turn: &Turn) -> Done {
     };
     // There is one file, and so one difference: no list.
     if let [diff] = outcome.diffs.as_slice() {
-        let diff = json!({"before_header": diff.name, "after_header": diff.name, "before": diff.before, "after": diff.after});
+        let diff =
+            json!({"before_header": diff.name, "after_header": diff.name, "before": diff.before, "after": diff.after});
         outcome.result.insert("diff".to_owned(), diff);
     }
     outcome.into()
@@ -72,7 +75,8 @@ fn assembled(turn: &Turn, assemble: &Assemble) -> Result<Vec<u8>, Stop> {
         return Err(Stop::failed(format!("Source ({}) is not a directory", folder.display())));
     }
     let entries = std::fs::read_dir(&folder).map_err(unreadable)?;
-    let mut names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    let mut names =
+        entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     names.sort_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
     let names = names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect();
     assemble.joined(names, |name| {

@@ -59,10 +59,16 @@ pub async fn run(turn: &Turn) -> Done {
     }
     match var {
         Some(node) if matches!(node.shape, Shape::Map(_) | Shape::List(_)) => {
-            return Done::failed(format!("argument 'var' is {}, is not a string and conversion is not allowed", node.kind()));
+            return Done::failed(format!(
+                "argument 'var' is {}, is not a string and conversion is not allowed",
+                node.kind()
+            ));
         }
         Some(Node { shape: Shape::Str(text), .. }) if !text.trusted => {
-            return Done::failed(format!("untrusted template or expression: `{}` was not written in a playbook", text.value));
+            return Done::failed(format!(
+                "untrusted template or expression: `{}` was not written in a playbook",
+                text.value
+            ));
         }
         Some(node) => {
             let (name, shown) = variable(turn, node);
@@ -134,8 +140,6 @@ fn variable(turn: &Turn, node: &Node) -> (String, Result<Value, TemplateError>) 
 fn is_written(turn: &Turn, text: &str, value: &str) -> bool {
     let inner = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
     let name = inner.unwrap_or_default().trim();
-    let plain = |node: &Node| {
-        matches!(&node.shape, Shape::Str(text) if text.trusted && !template::is_template(&text.value) && &*text.value == value)
-    };
+    let plain = |node: &Node| matches!(&node.shape, Shape::Str(text) if text.trusted && !template::is_template(&text.value) && &*text.value == value);
     turn.scope.written(name).is_some_and(plain)
 }

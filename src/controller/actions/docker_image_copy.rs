@@ -34,7 +34,8 @@ const SOCKET: &str = "unix:///var/run/docker.sock";
 const STEP_BYTES: u64 = 8 << 20;
 
 /// The manual page is the module's.
-pub const DOC: &str = "Copies an image to the host's Docker engine without a registry; only layers that it lacks travel.\n";
+pub const DOC: &str =
+    "Copies an image to the host's Docker engine without a registry; only layers that it lacks travel.\n";
 
 /// The options of the module on the host.
 #[must_use]

@@ -213,7 +213,8 @@ pub(super) async fn fetched(turn: &Turn, url: &str, validate: bool) -> Result<Bl
     let mut headers = get.web.headers()?;
     get.web.known_login(turn, url, &mut headers).await?;
     let shown = address::without_login(url);
-    let failed = |error: HttpError| Failure { message: format!("Failure downloading {shown}, {error}"), hint: error.hint() };
+    let failed =
+        |error: HttpError| Failure { message: format!("Failure downloading {shown}, {error}"), hint: error.hint() };
     let address = Address::parse(url).map_err(failed)?;
     let fetched = get.fetch(turn, &client, headers, &address).await.map_err(failed)?;
     let status = fetched.answer.status;

@@ -63,7 +63,8 @@ pub async fn run(turn: &Turn) -> Done {
     let mut outcome = Outcome::new(Verdict::Unchanged);
     outcome.result.insert("include".to_owned(), json!(path.display().to_string()));
     let handlers = around.take_handlers();
-    let effect = Effect::Include { items: Arc::new(items), handlers, key: format!("{} {}", path.display(), item(turn)) };
+    let effect =
+        Effect::Include { items: Arc::new(items), handlers, key: format!("{} {}", path.display(), item(turn)) };
     Done::with(outcome, effect)
 }
 
@@ -104,9 +105,15 @@ fn loop_variables(turn: &Turn) -> Option<Keywords> {
     let name = turn.scope.get("ansible_loop_var").map(data)?.to_string();
     let index = turn.scope.get("ansible_index_var").map(data).map(|index| index.to_string());
     let mut entries = Vec::new();
-    for name in
-        [Some(name), index, Some("ansible_loop".to_owned()), Some("ansible_loop_var".to_owned()),
-        Some("ansible_index_var".to_owned())].into_iter().flatten()
+    for name in [
+        Some(name),
+        index,
+        Some("ansible_loop".to_owned()),
+        Some("ansible_loop_var".to_owned()),
+        Some("ansible_index_var".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
     {
         if let Some(value) = turn.scope.get(&name).map(data) {
             let json = crate::controller::template::to_json(&value).ok()?;

@@ -108,7 +108,9 @@ fn read(turn: &Turn) -> Done {
     if diagnostics.has_errors() {
         return Outcome::new(Verdict::Failed(super::include_tasks::failure(&diagnostics))).into();
     }
-    if turn.text("hash_behaviour").map_or(turn.run.settings.merge_hashes, |word| word == "merge") && turn.text("name").is_none() {
+    if turn.text("hash_behaviour").map_or(turn.run.settings.merge_hashes, |word| word == "merge")
+        && turn.text("name").is_none()
+    {
         for (name, value) in &mut variables {
             let known = turn.scope.get(name).map(Var::to_node);
             if let (Some(known), Var::Node(node)) = (known, &*value) {

@@ -242,7 +242,8 @@ impl Privs {
     /// The objects behind `ON`; for groups only their names.
     fn objects(&self) -> Result<String, Failure> {
         let kind = self.r#type.word().to_uppercase().replace('_', " ");
-        let in_schema = matches!(self.r#type, Type::Table | Type::Sequence | Type::Function | Type::Procedure | Type::Type);
+        let in_schema =
+            matches!(self.r#type, Type::Table | Type::Sequence | Type::Function | Type::Procedure | Type::Type);
         if self.schema.is_some() && !in_schema {
             return Err(Failure::new(format!("schema cannot be given for type={}", self.r#type.word())));
         }
@@ -275,7 +276,8 @@ impl Privs {
     /// A query for who holds what, in an order that does not depend on when it was granted.
     fn holders(&self) -> String {
         if self.r#type == Type::Group {
-            return "SELECT roleid::regrole, member::regrole, admin_option FROM pg_auth_members ORDER BY 1, 2, 3".to_owned();
+            return "SELECT roleid::regrole, member::regrole, admin_option FROM pg_auth_members ORDER BY 1, 2, 3"
+                .to_owned();
         }
         let (table, object, acl) = match self.r#type {
             Type::Table | Type::Sequence => ("pg_class", "oid::regclass::text", "relacl"),

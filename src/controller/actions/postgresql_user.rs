@@ -181,7 +181,8 @@ impl User {
 
     /// Attributes as words of SQL, with the server's column and the wanted value.
     fn flags(&self) -> Result<Vec<(String, &'static str, bool)>, Failure> {
-        let words = self.role_attr_flags.split(',').map(|word| word.trim().to_uppercase()).filter(|word| !word.is_empty());
+        let words =
+            self.role_attr_flags.split(',').map(|word| word.trim().to_uppercase()).filter(|word| !word.is_empty());
         words
             .map(|word| {
                 let known = FLAGS.iter().find_map(|(flag, column)| match word.strip_suffix(flag)? {
@@ -200,8 +201,10 @@ impl User {
     }
 
     async fn current(&self, session: &Session) -> Result<Option<Row>, PgError> {
-        let columns: Vec<&str> = FLAGS.iter().filter(|(flag, _)| *flag != "CREATEUSER").map(|(_, column)| *column).collect();
-        let until = self.expires.as_ref().map(|time| format!("rolvaliduntil IS NOT DISTINCT FROM {}::timestamptz", text(time)));
+        let columns: Vec<&str> =
+            FLAGS.iter().filter(|(flag, _)| *flag != "CREATEUSER").map(|(_, column)| *column).collect();
+        let until =
+            self.expires.as_ref().map(|time| format!("rolvaliduntil IS NOT DISTINCT FROM {}::timestamptz", text(time)));
         // Only a superuser may read the digests, and others must still be able to see who is there.
         let digests = self.password.is_some() && !self.no_password_changes;
         let names = columns.iter().copied().chain(["rolconnlimit", "until", "password", "comment"]);
@@ -269,9 +272,10 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_altered() {
-        let row: Row = [("rolsuper", "f"), ("rolcreatedb", "t"), ("rolcanlogin", "t"), ("rolconnlimit", "-1"), ("until", "t")]
-            .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
-            .into();
+        let row: Row =
+            [("rolsuper", "f"), ("rolcreatedb", "t"), ("rolcanlogin", "t"), ("rolconnlimit", "-1"), ("until", "t")]
+                .map(|(key, value)| (key.to_owned(), Some(value.to_owned())))
+                .into();
         for (options, statement) in [
             (json!({"role_attr_flags": "CREATEDB,NOSUPERUSER", "conn_limit": -1}), None),
             (json!({"role_attr_flags": "CREATEDB,NOLOGIN"}), Some(r#"ALTER USER "a" NOLOGIN"#)),

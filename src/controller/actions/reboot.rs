@@ -142,7 +142,8 @@ impl Reboot {
             Some(_) => arguments.to_owned(),
             None => {
                 let minutes = seconds(self.pre_reboot_delay).as_secs() / 60;
-                let message = self.msg.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
+                let message =
+                    self.msg.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('`', "\\`");
                 format!("-r {minutes} \"{message}\"")
             }
         };
@@ -212,7 +213,8 @@ async fn shell(turn: &Turn, line: &str) -> Result<String, Trouble> {
         Called::Unreachable(failure) => Err(Trouble::Lost(failure.message)),
         Called::NotRun => Err(Trouble::Lost("not carried out".to_owned())),
         Called::Outcome(outcome) => {
-            let said = |name: &str| outcome.result.get(name).and_then(Json::as_str).unwrap_or_default().trim().to_owned();
+            let said =
+                |name: &str| outcome.result.get(name).and_then(Json::as_str).unwrap_or_default().trim().to_owned();
             match &outcome.verdict {
                 Verdict::Failed(failure) if outcome.result.contains_key("rc") => {
                     let words = format!("{}, {}", said("stdout"), said("stderr"));

@@ -34,9 +34,9 @@ pub fn spec() -> Vec<OptionSpec> {
 
 /// Words that mean something else in a template.
 const RESERVED: &[&str] = &[
-    "true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "for", "import", "from",
-    "as", "with", "return", "lambda", "class", "def", "del", "pass", "break", "continue", "while", "try", "except",
-    "finally", "raise", "global", "nonlocal", "assert", "async", "await", "yield", "elif",
+    "true", "false", "none", "True", "False", "None", "and", "or", "not", "in", "is", "if", "else", "for", "import",
+    "from", "as", "with", "return", "lambda", "class", "def", "del", "pass", "break", "continue", "while", "try",
+    "except", "finally", "raise", "global", "nonlocal", "assert", "async", "await", "yield", "elif",
 ];
 
 /// What a name is that is no text, as it is said behind it.

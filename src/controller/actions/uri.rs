@@ -234,13 +234,12 @@ async fn ask(uri: &Uri, client: &Client<'_>, headers: HeaderMap, body: Vec<u8>) 
         Err(error) => {
             // An answer that breaks off is Ansible's other way to fail.
             let message = match &error {
-                HttpError::Broken(reason) => format!("HTTP Error while fetching {}: {reason}", http::address::without_login(&uri.url)),
+                HttpError::Broken(reason) => {
+                    format!("HTTP Error while fetching {}: {reason}", http::address::without_login(&uri.url))
+                }
                 error => format!("Status code was -1 and not [{wanted}]: Request failed: {error}"),
             };
-            let failure = Failure {
-                message,
-                hint: error.hint(),
-            };
+            let failure = Failure { message, hint: error.hint() };
             let mut result = Map::from_iter([
                 ("status".to_owned(), json!(-1)),
                 ("url".to_owned(), json!(http::address::without_login(&uri.url))),
@@ -294,7 +293,9 @@ fn censor(value: Json, secret: &str) -> Json {
     match value {
         Json::String(said) => text(said).into(),
         Json::Array(values) => values.into_iter().map(|value| censor(value, secret)).collect(),
-        Json::Object(map) => map.into_iter().map(|(name, value)| (text(name), censor(value, secret))).collect::<Map>().into(),
+        Json::Object(map) => {
+            map.into_iter().map(|(name, value)| (text(name), censor(value, secret))).collect::<Map>().into()
+        }
         other => other,
     }
 }
@@ -320,7 +321,10 @@ fn described(uri: &Uri, answer: &Answer, content: &[u8]) -> Map {
     result.insert("cookies".into(), json!(cookies));
     result.insert("cookies_string".into(), json!(pairs.join("; ")));
     let redirected = Address::parse(&uri.url).is_ok_and(|asked| asked != answer.address);
-    result.insert("url".into(), json!(if redirected { answer.address.to_string() } else { http::address::without_login(&uri.url) }));
+    result.insert(
+        "url".into(),
+        json!(if redirected { answer.address.to_string() } else { http::address::without_login(&uri.url) }),
+    );
     result.insert("redirected".into(), json!(redirected));
     result.insert("status".into(), json!(answer.status.as_u16()));
     let message =

@@ -92,9 +92,7 @@ fn variable(turn: &Turn, name: &str) -> Result<Option<Json>, TemplateError> {
     let value = match turn.scope.get(name) {
         None => return Ok(None),
         Some(Var::Data(value)) => value.clone(),
-        Some(Var::Node(node)) => {
-            template::lazy::value(node, &turn.context).map_err(|error| error.at(&node.span))?
-        }
+        Some(Var::Node(node)) => template::lazy::value(node, &turn.context).map_err(|error| error.at(&node.span))?,
     };
     if special::is_omit(&value) {
         return Ok(None);

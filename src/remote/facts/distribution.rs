@@ -28,7 +28,16 @@ const KNOWN: &[(&str, &str, &str)] = &[
 ];
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["distribution", "os_family", "distribution_major_version", "distribution_minor_version", "distribution_release", "distribution_version", "distribution_file_path", "distribution_file_parsed"];
+pub(super) const GIVES: &[&str] = &[
+    "distribution",
+    "os_family",
+    "distribution_major_version",
+    "distribution_minor_version",
+    "distribution_release",
+    "distribution_version",
+    "distribution_file_path",
+    "distribution_file_parsed",
+];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let path = ["/etc/os-release", "/usr/lib/os-release"].into_iter().find(|path| facts.exists(path));

@@ -25,7 +25,26 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["bios_date", "bios_vendor", "bios_version", "board_asset_tag", "board_name", "board_serial", "board_vendor", "board_version", "chassis_asset_tag", "chassis_serial", "chassis_vendor", "chassis_version", "form_factor", "product_name", "product_serial", "product_uuid", "product_version", "system_vendor"];
+pub(super) const GIVES: &[&str] = &[
+    "bios_date",
+    "bios_vendor",
+    "bios_version",
+    "board_asset_tag",
+    "board_name",
+    "board_serial",
+    "board_vendor",
+    "board_version",
+    "chassis_asset_tag",
+    "chassis_serial",
+    "chassis_vendor",
+    "chassis_version",
+    "form_factor",
+    "product_name",
+    "product_serial",
+    "product_uuid",
+    "product_version",
+    "system_vendor",
+];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     for (name, file) in FILES {

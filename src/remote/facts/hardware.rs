@@ -7,7 +7,20 @@ use serde_json::json;
 use super::Gathering;
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["uptime_seconds", "processor", "processor_count", "processor_cores", "processor_threads_per_core", "processor_vcpus", "processor_nproc", "memtotal_mb", "memfree_mb", "swaptotal_mb", "swapfree_mb", "memory_mb"];
+pub(super) const GIVES: &[&str] = &[
+    "uptime_seconds",
+    "processor",
+    "processor_count",
+    "processor_cores",
+    "processor_threads_per_core",
+    "processor_vcpus",
+    "processor_nproc",
+    "memtotal_mb",
+    "memfree_mb",
+    "swaptotal_mb",
+    "swapfree_mb",
+    "memory_mb",
+];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     processors(facts);

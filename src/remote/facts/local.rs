@@ -33,7 +33,10 @@ fn value_of(facts: &Gathering<'_, '_>, path: &Path) -> Json {
             Ok(output) if output.success() => output.stdout,
             Ok(output) => {
                 let said = output.stderr.trim();
-                return Json::from(format!("Failure executing fact script ({shown}), rc: {}, err: {said}", output.code));
+                return Json::from(format!(
+                    "Failure executing fact script ({shown}), rc: {}, err: {said}",
+                    output.code
+                ));
             }
             Err(_) => return Json::from(format!("Failure executing fact script ({shown}): it could not be run")),
         }

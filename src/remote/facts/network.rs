@@ -18,7 +18,8 @@ struct Address {
 }
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["interfaces", "default_ipv4", "default_ipv6", "all_ipv4_addresses", "all_ipv6_addresses"];
+pub(super) const GIVES: &[&str] =
+    &["interfaces", "default_ipv4", "default_ipv6", "all_ipv4_addresses", "all_ipv6_addresses"];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let names: Vec<String> =

@@ -3,7 +3,20 @@
 use super::Gathering;
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["system", "kernel", "kernel_version", "architecture", "userspace_architecture", "userspace_bits", "machine", "hostname", "domain", "nodename", "fqdn", "machine_id"];
+pub(super) const GIVES: &[&str] = &[
+    "system",
+    "kernel",
+    "kernel_version",
+    "architecture",
+    "userspace_architecture",
+    "userspace_bits",
+    "machine",
+    "hostname",
+    "domain",
+    "nodename",
+    "fqdn",
+    "machine_id",
+];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let kernel = |facts: &Gathering<'_, '_>, file: &str| facts.line(format!("/proc/sys/kernel/{file}"));

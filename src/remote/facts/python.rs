@@ -18,7 +18,8 @@ pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let found = INTERPRETERS.iter().find_map(|name| facts.probe.program(name).ok().flatten());
     let Some(path) = found else { return };
     let path = path.to_string_lossy().into_owned();
-    let said = facts.says(&[&path, "-c", QUESTION]).and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let said =
+        facts.says(&[&path, "-c", QUESTION]).and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     let Some(said) = said else {
         facts.set("python", json!({"executable": path}));
         return;

@@ -3,7 +3,16 @@
 use super::Gathering;
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["ssh_host_key_dsa_public", "ssh_host_key_dsa_public_keytype", "ssh_host_key_rsa_public", "ssh_host_key_rsa_public_keytype", "ssh_host_key_ecdsa_public", "ssh_host_key_ecdsa_public_keytype", "ssh_host_key_ed25519_public", "ssh_host_key_ed25519_public_keytype"];
+pub(super) const GIVES: &[&str] = &[
+    "ssh_host_key_dsa_public",
+    "ssh_host_key_dsa_public_keytype",
+    "ssh_host_key_rsa_public",
+    "ssh_host_key_rsa_public_keytype",
+    "ssh_host_key_ecdsa_public",
+    "ssh_host_key_ecdsa_public_keytype",
+    "ssh_host_key_ed25519_public",
+    "ssh_host_key_ed25519_public_keytype",
+];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let directory = ["/etc/ssh", "/etc/openssh", "/etc"]

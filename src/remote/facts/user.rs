@@ -3,7 +3,18 @@
 use super::Gathering;
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["user_uid", "effective_user_id", "real_user_id", "user_id", "user_gid", "effective_group_id", "real_group_id", "user_gecos", "user_dir", "user_shell"];
+pub(super) const GIVES: &[&str] = &[
+    "user_uid",
+    "effective_user_id",
+    "real_user_id",
+    "user_id",
+    "user_gid",
+    "effective_group_id",
+    "real_group_id",
+    "user_gecos",
+    "user_dir",
+    "user_shell",
+];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let uid = facts.probe.uid();

@@ -21,7 +21,8 @@ const FIRMWARE: &[(&str, &str)] = &[
 ];
 
 /// The facts that come from here.
-pub(super) const GIVES: &[&str] = &["virtualization_type", "virtualization_role", "virtualization_tech_guest", "virtualization_tech_host"];
+pub(super) const GIVES: &[&str] =
+    &["virtualization_type", "virtualization_role", "virtualization_tech_guest", "virtualization_tech_host"];
 
 pub(super) fn gather(facts: &mut Gathering<'_, '_>) {
     let mut guest: Vec<&str> = Vec::new();

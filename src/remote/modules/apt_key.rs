@@ -92,7 +92,9 @@ impl Module for AptKey {
             return Err(probe.lacks(missing.hint("use deb822_repository with signed_by")));
         }
         if probe.program("gpg")?.is_none() {
-            return Err(probe.lacks(Stop::failed("there is no program gpg on the host").hint("install the package gnupg")));
+            return Err(
+                probe.lacks(Stop::failed("there is no program gpg on the host").hint("install the package gnupg"))
+            );
         }
         let mut plan = Plan::new();
         let said = match self.id.clone().filter(|id| !id.is_empty()) {
@@ -151,7 +153,9 @@ impl Module for AptKey {
         };
         plan.set("after", keys);
         said.map_or(Ok(()), |said| {
-            let message = format!("apt-key did not return an error, but {said} (check that the id is correct and *not* a subkey)");
+            let message = format!(
+                "apt-key did not return an error, but {said} (check that the id is correct and *not* a subkey)"
+            );
             Err(Stop::failed(message))
         })
     }
@@ -239,7 +243,8 @@ impl AptKey {
 
 /// The ids in a list of keys, of either form that gpg writes; expired keys count as missing.
 fn ids(list: &str) -> Vec<String> {
-    let keys = list.lines().filter(|line| (line.starts_with("pub") || line.starts_with("sub")) && !line.contains("expired"));
+    let keys =
+        list.lines().filter(|line| (line.starts_with("pub") || line.starts_with("sub")) && !line.contains("expired"));
     let id = |line: &str| match line.split_whitespace().nth(1).and_then(|word| word.split_once('/')) {
         Some((_, id)) => Some(id.to_owned()),
         None => line.split(':').nth(4).map(str::to_owned),
@@ -294,7 +299,12 @@ mod tests {
 
     #[test]
     fn ids_are_hexadecimal_and_of_a_certain_length() {
-        for (said, last) in [("0xdc30d7c23cbbabee", Some("3CBBABEE")), ("12345678", Some("12345678")), ("123", None), ("xyz45678", None)] {
+        for (said, last) in [
+            ("0xdc30d7c23cbbabee", Some("3CBBABEE")),
+            ("12345678", Some("12345678")),
+            ("123", None),
+            ("xyz45678", None),
+        ] {
             assert_eq!(Id::parse(said).map(|id| id.last(SHORT).to_owned()).as_deref(), last, "{said}");
         }
     }

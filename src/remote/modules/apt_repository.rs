@@ -88,7 +88,8 @@ impl Module for AptRepository {
 
     fn report(&self, plan: &mut Plan, applied: &[Applied], _probe: &Probe<'_>) -> Result<(), Stop> {
         let Some(last) = applied.last().filter(|last| last.code != 0) else { return Ok(()) };
-        let said = [last.stderr.trim(), last.stdout.trim()].into_iter().find(|said| !said.is_empty()).unwrap_or_default();
+        let said =
+            [last.stderr.trim(), last.stdout.trim()].into_iter().find(|said| !said.is_empty()).unwrap_or_default();
         let tries = self.update_cache_retries;
         let message = format!("Failed to update apt cache after {tries} retries: {said}");
         Err(Stop::Failed(Failure::new(message), plan.result.clone()))
@@ -197,7 +198,10 @@ mod tests {
         host.stays("apt_repository", &json!({"repo": "deb http://a.example/debian x main"}));
         host.converges("apt_repository", &json!({"repo": "deb http://b.example/debian x main", "update_cache": false}));
         let text = host.host.text("/etc/apt/sources.list").unwrap();
-        assert_eq!(text, "# the main one\ndeb http://a.example/debian x main # note\ndeb http://b.example/debian x main\n");
+        assert_eq!(
+            text,
+            "# the main one\ndeb http://a.example/debian x main # note\ndeb http://b.example/debian x main\n"
+        );
         assert!(host.fails("apt_repository", json!({"repo": "nonsense"})).contains("Invalid repository string"));
     }
 }

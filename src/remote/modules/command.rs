@@ -69,7 +69,9 @@ impl Module for Command {
         let run = execution::run(argv, &self.conditions, self.stdin.as_deref(), self.stdin_add_newline);
         let mut plan = self.conditions.plan(probe, Json::from(shown), vec![Change::Run(run)])?;
         if let Some(executable) = &self.executable {
-            plan.warnings.push(format!("the option executable is no longer supported by command, which runs no shell: {executable} is not used"));
+            plan.warnings.push(format!(
+                "the option executable is no longer supported by command, which runs no shell: {executable} is not used"
+            ));
         }
         Ok(plan)
     }

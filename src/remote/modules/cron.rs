@@ -147,7 +147,11 @@ impl Cron {
         if !self.env && (self.insertafter.is_some() || self.insertbefore.is_some()) {
             return Err(Stop::failed("insertafter and insertbefore parameters are valid only with env=yes"));
         }
-        if self.cron_file.as_deref().is_some_and(|file| Path::new("/etc/cron.d").join(file) == Path::new("/etc/crontab")) {
+        if self
+            .cron_file
+            .as_deref()
+            .is_some_and(|file| Path::new("/etc/cron.d").join(file) == Path::new("/etc/crontab"))
+        {
             return Err(Stop::failed("Will not manage /etc/crontab via cron_file, see documentation."));
         }
         if self.name.contains('\n') || self.job.as_ref().is_some_and(|job| job.trim_end().contains(['\n', '\r'])) {

@@ -126,11 +126,12 @@ impl Custom {
             argv.extend(rest);
         } else if plain == "python" {
             let python = ["python3", "/usr/libexec/platform-python", "python"];
-            let found: Option<PathBuf> =
-                python.iter().find_map(|name| probe.program(name).transpose()).transpose()?;
+            let found: Option<PathBuf> = python.iter().find_map(|name| probe.program(name).transpose()).transpose()?;
             let Some(found) = found else {
                 let message = format!("the module {} is written in Python, and this host has none", self.name);
-                return Err(Stop::failed(message).hint("install python3 there, or write the module in another language"));
+                return Err(
+                    Stop::failed(message).hint("install python3 there, or write the module in another language")
+                );
             };
             let rest = argv.split_off(usize::from(through_env) + 1);
             argv = vec![found.to_string_lossy().into_owned()];
@@ -201,7 +202,10 @@ mod tests {
     #[test]
     fn a_module_answers_in_json_and_decides_what_became_of_it() {
         let mut host = Rehearsal::on(Real::new());
-        let said = options(&mut host, "echo noise\n. \"$1\"\necho \"{\\\"changed\\\": true, \\\"a\\\": \\\"$a\\\"}\"\necho more\n");
+        let said = options(
+            &mut host,
+            "echo noise\n. \"$1\"\necho \"{\\\"changed\\\": true, \\\"a\\\": \\\"$a\\\"}\"\necho more\n",
+        );
         let outcome = host.apply("custom", said);
         assert_eq!(outcome.verdict, Verdict::Changed);
         assert_eq!(outcome.result["a"], "1");

@@ -253,7 +253,12 @@ mod tests {
         let options = json!({"name": "k", "signed_by": "https://a/k", "_key": key, "_armoured": true});
         let outcome = host.converges("deb822_repository", &options);
         assert_eq!(outcome.result["key_filename"], "/etc/apt/keyrings/k.asc");
-        assert!(host.host.text("/etc/apt/sources.list.d/k.sources").unwrap().contains("Signed-By: /etc/apt/keyrings/k.asc\n"));
+        assert!(
+            host.host
+                .text("/etc/apt/sources.list.d/k.sources")
+                .unwrap()
+                .contains("Signed-By: /etc/apt/keyrings/k.asc\n")
+        );
         assert_eq!(folded("a\n\nb\n"), "\n    a\n    .\n    b");
     }
 }

@@ -103,7 +103,10 @@ impl Module for DockerImageCopy {
         let image = engine.image(&reference)?.map(|image| image.value).unwrap_or_default();
         if image["Id"] != json!(self._image) && !self.is_same(&image) {
             let said = last.stdout.trim();
-            return Err(Stop::failed(format!("the engine loaded something else than image {}: {said}", reference.full())));
+            return Err(Stop::failed(format!(
+                "the engine loaded something else than image {}: {said}",
+                reference.full()
+            )));
         }
         plan.set("image", image);
         Ok(())
@@ -129,18 +132,16 @@ impl DockerImageCopy {
         }
         Self::differs(&reference, found, "(known after apply)\n".to_owned(), &mut plan);
         let mut request = engine.request("POST", "/images/load?quiet=0", format!("copy image {}", reference.full()));
-        request.effects.push(effect("image", &reference.canonical(), json!({"Id": null, "RepoTags": [reference.full()]})));
+        request.effects.push(effect(
+            "image",
+            &reference.canonical(),
+            json!({"Id": null, "RepoTags": [reference.full()]}),
+        ));
         note(&mut plan, request);
         plan
     }
 
-    fn load(
-        &self,
-        engine: &Engine<'_, '_>,
-        found: Option<&Object>,
-        there: usize,
-        plan: &mut Plan,
-    ) -> Result<(), Stop> {
+    fn load(&self, engine: &Engine<'_, '_>, found: Option<&Object>, there: usize, plan: &mut Plan) -> Result<(), Stop> {
         let (reference, total) = (self.reference(), self._layers.len());
         let mut request = engine.request("POST", "/images/load?quiet=0", format!("copy image {}", reference.full()));
         request.stream = true;
@@ -172,10 +173,8 @@ impl DockerImageCopy {
     fn name(&self, engine: &Engine<'_, '_>, found: Option<&Object>, other: &Object, plan: &mut Plan) {
         let reference = self.reference();
         let id = self._image.as_deref().unwrap_or_default();
-        let path = with_query(
-            &format!("/images/{id}/tag"),
-            &[("repo", &reference.repository), ("tag", &reference.tag)],
-        );
+        let path =
+            with_query(&format!("/images/{id}/tag"), &[("repo", &reference.repository), ("tag", &reference.tag)]);
         let mut request = engine.request("POST", &path, format!("name the image {}", reference.full()));
         request.effects.push(effect("image", &reference.canonical(), other.value.clone()));
         Self::differs(&reference, found, format!("{id}\n"), plan);

@@ -19,8 +19,7 @@ use crate::{
                 IMAGE, NAMESPACE,
                 compose::{self, Stack},
                 interpolate::interpolate,
-                specs,
-                waiting,
+                specs, waiting,
             },
             swarm,
         },
@@ -190,9 +189,7 @@ fn found(engine: &Engine<'_, '_>, name: &str, coming: bool) -> Result<Option<Jso
         Some(spec) => Ok(Some(json!({"Spec": spec}))),
         None if coming => Ok(None),
         // The engine also finds by the beginning of an id.
-        None => {
-            Ok(engine.get(&format!("/services/{}", encode(name)))?.filter(|found| found["Spec"]["Name"] == name))
-        }
+        None => Ok(engine.get(&format!("/services/{}", encode(name)))?.filter(|found| found["Spec"]["Name"] == name)),
     }
 }
 

@@ -53,8 +53,7 @@ impl Module for DpkgSelections {
             None => {
                 let output = probe.query(&["dpkg", "--get-selections", &self.name])?;
                 if output.stderr.contains("no packages found matching") {
-                    let message =
-                        format!("Failed to find package '{}' to perform selection '{wanted}'.", self.name);
+                    let message = format!("Failed to find package '{}' to perform selection '{wanted}'.", self.name);
                     return Err(Stop::failed(message));
                 }
                 output.stdout.split_whitespace().nth(1).unwrap_or("not present").to_owned()

@@ -53,8 +53,9 @@ impl Module for Expect {
         if self.command.trim().is_empty() {
             return Err(refused("no command given".to_owned()));
         }
-        let argv = words::split(&self.command)
-            .map_err(|problem| Stop::failed(format!("cannot split the command into words: {problem}: {}", self.command)))?;
+        let argv = words::split(&self.command).map_err(|problem| {
+            Stop::failed(format!("cannot split the command into words: {problem}: {}", self.command))
+        })?;
         let run = Run {
             dialogue: Some(Dialogue {
                 answers: self.answers()?,

@@ -102,7 +102,8 @@ impl File {
         let known = Self { attributes, ..self.clone() };
         // Of something that is there they could not be set either.
         let there = known.path(probe).and_then(|path| probe.exists(&path)).unwrap_or(false);
-        if there && (known.attributes.owner != self.attributes.owner || known.attributes.group != self.attributes.group) {
+        if there && (known.attributes.owner != self.attributes.owner || known.attributes.group != self.attributes.group)
+        {
             let failure = Failure::new(warnings.join("; "));
             return Some(Err(Stop::Failed(failure, Map::from_iter([("warnings".to_owned(), json!(warnings))]))));
         }
@@ -194,7 +195,8 @@ impl File {
                 plan.set("state", state);
                 let mut failure = Failure::new(format!("file ({}) is {state}, cannot continue", path.display()));
                 if state == "absent" {
-                    failure = failure.hint("state: touch makes an empty file; state: file only changes one that is there");
+                    failure =
+                        failure.hint("state: touch makes an empty file; state: file only changes one that is there");
                 }
                 let stop = Stop::Failed(failure, plan.result.clone());
                 Err(if state == "absent" { probe.lacks(stop) } else { stop })

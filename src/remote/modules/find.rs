@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-
 use super::{
     checksums::Algorithm,
     directories,
@@ -209,7 +208,10 @@ impl Find {
         } else {
             let name = path.to_string_lossy();
             let output = probe.query(&["iconv", "-f", encoding, "-t", "utf-8", &name])?;
-            if ["not supported", "unsupported", "unknown", "failed to start conversion"].iter().any(|word| output.stderr.contains(word)) {
+            if ["not supported", "unsupported", "unknown", "failed to start conversion"]
+                .iter()
+                .any(|word| output.stderr.contains(word))
+            {
                 return Err(Stop::failed(format!("unknown encoding: {encoding}")));
             }
             output.success().then(|| output.stdout.into_bytes())

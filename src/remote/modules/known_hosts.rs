@@ -72,7 +72,9 @@ impl Module for KnownHosts {
             }
             (Some((line, wanted)), State::Present) => {
                 if !lines.iter().any(|line| of_host(line).is_some_and(|key| key.same(wanted))) {
-                    if let Some(at) = lines.iter().position(|line| of_host(line).is_some_and(|key| key.replaces(wanted))) {
+                    if let Some(at) =
+                        lines.iter().position(|line| of_host(line).is_some_and(|key| key.replaces(wanted)))
+                    {
                         lines.remove(at);
                     }
                     if let Some(last) = lines.last_mut().filter(|last| !last.ends_with('\n')) {
@@ -107,7 +109,8 @@ impl KnownHosts {
         }
         let header = if there { path.as_str() } else { "/dev/null" };
         plan.set("diff", json!({"before_header": header, "after_header": path, "before": before, "after": after}));
-        for (name, value) in [("name", Json::from(self.name.as_str())), ("key", json!(self.key)), ("path", json!(path))] {
+        for (name, value) in [("name", Json::from(self.name.as_str())), ("key", json!(self.key)), ("path", json!(path))]
+        {
             plan.set(name, value);
         }
         plan.set("hash_host", self.hash_host);
@@ -187,7 +190,8 @@ fn matches(pattern: &str, host: &str) -> bool {
         part.len() == text.len() && part.bytes().zip(text.bytes()).all(|(p, c)| p == b'?' || p == c)
     };
     let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = host.get(..first.len()).filter(|start| like(first, start)).map(|_| &host[first.len()..]) else {
+    let Some(mut rest) = host.get(..first.len()).filter(|start| like(first, start)).map(|_| &host[first.len()..])
+    else {
         return false;
     };
     let mut open = false;
@@ -262,15 +266,20 @@ mod tests {
         let key = Key::read(&text).unwrap();
         assert!(key.is_of("a.example") && !key.is_of("b.example"));
         // RFC 2202, second test.
-        let hex: String = hmac_sha1(b"Jefe", b"what do ya want for nothing?").iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String =
+            hmac_sha1(b"Jefe", b"what do ya want for nothing?").iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
     }
 
     #[test]
     fn patterns_match_as_in_openssh() {
-        for (pattern, host, is) in
-            [("*.example", "a.example", true), ("a?c", "abc", true), ("a*d", "abc", false), ("*", "x", true), ("abc", "ab", false)]
-        {
+        for (pattern, host, is) in [
+            ("*.example", "a.example", true),
+            ("a?c", "abc", true),
+            ("a*d", "abc", false),
+            ("*", "x", true),
+            ("abc", "ab", false),
+        ] {
             assert_eq!(matches(pattern, host), is, "{pattern} {host}");
         }
     }

@@ -273,8 +273,6 @@ mod tests {
         host.converges("lineinfile", &json!({"path": "/etc/d/f", "line": "a", "create": true, "mode": "0600"}));
         assert_eq!(host.host.text("/etc/d/f").unwrap(), "a\n");
         assert!(host.fails("lineinfile", json!({"path": "/etc/d", "line": "a"})).contains("is a directory"));
-        assert!(
-            host.fails("lineinfile", json!({"path": "/etc/d/f", "line": "a", "regexp": "(x"})).contains("(x")
-        );
+        assert!(host.fails("lineinfile", json!({"path": "/etc/d/f", "line": "a", "regexp": "(x"})).contains("(x"));
     }
 }

@@ -46,8 +46,10 @@ impl Module for LocaleGen {
             return Err(Stop::failed(missing).hint("install the package `locales`"));
         }
         let before = probe.read_text(list)?;
-        let known = if probe.exists(Path::new(SUPPORTED))? { probe.read_text(Path::new(SUPPORTED))? } else { String::new() };
-        let unknown: Vec<&str> = self.name.iter().map(String::as_str).filter(|name| entry(name, &before, &known).is_none()).collect();
+        let known =
+            if probe.exists(Path::new(SUPPORTED))? { probe.read_text(Path::new(SUPPORTED))? } else { String::new() };
+        let unknown: Vec<&str> =
+            self.name.iter().map(String::as_str).filter(|name| entry(name, &before, &known).is_none()).collect();
         if !unknown.is_empty() {
             let message = "The following locales you have entered are not available on your system:";
             return Err(Stop::failed(format!("{message} {}", unknown.join(", "))));
@@ -123,7 +125,8 @@ fn generated(probe: &Probe<'_>) -> Found<Vec<String>> {
 fn plain(name: &str) -> String {
     match name.split_once('.') {
         Some((language, rest)) => {
-            let (encoding, modifier) = rest.split_once('@').map_or((rest, String::new()), |(e, m)| (e, format!("@{m}")));
+            let (encoding, modifier) =
+                rest.split_once('@').map_or((rest, String::new()), |(e, m)| (e, format!("@{m}")));
             let encoding: String = encoding.chars().filter(char::is_ascii_alphanumeric).collect();
             format!("{language}.{}{modifier}", encoding.to_ascii_lowercase())
         }

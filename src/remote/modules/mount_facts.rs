@@ -76,7 +76,9 @@ impl Module for MountFacts {
         for source in self.sources() {
             found.extend(self.read(probe, &source, &mut plan)?);
         }
-        for (patterns, part) in [(&self.devices, Mounted::device as fn(&Mounted) -> &str), (&self.fstypes, Mounted::kind)] {
+        for (patterns, part) in
+            [(&self.devices, Mounted::device as fn(&Mounted) -> &str), (&self.fstypes, Mounted::kind)]
+        {
             if let Some(patterns) = patterns {
                 let patterns = patterns.iter().map(|text| globbing::pattern(text)).collect::<Result<Vec<_>, _>>()?;
                 found.retain(|mounted| patterns.iter().any(|pattern| pattern.is_match(part(mounted))));
@@ -138,7 +140,10 @@ impl MountFacts {
         let path = Path::new(source);
         let Some(real) = probe.resolve(path)? else { return Ok(Vec::new()) };
         // `mtab` leads to `/proc`, which is read by its own name.
-        if real.starts_with("/proc") && source == "/etc/mtab" && self.sources().iter().any(|known| known == "/proc/mounts") {
+        if real.starts_with("/proc")
+            && source == "/etc/mtab"
+            && self.sources().iter().any(|known| known == "/proc/mounts")
+        {
             return Ok(Vec::new());
         }
         let text = probe.read_text(path)?;

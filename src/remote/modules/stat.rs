@@ -60,15 +60,21 @@ impl Module for StatFile {
         set("blocks", stat.blocks.into());
         set("block_size", stat.block_size.into());
         // Access is asked of what a link leads to, even where the link itself is looked at.
-        let (readable, writeable, executable) =
-            probe.stat_followed(&self.path).ok().flatten().map_or((false, false, false), |stat| inspection::access(probe, &stat));
+        let (readable, writeable, executable) = probe
+            .stat_followed(&self.path)
+            .ok()
+            .flatten()
+            .map_or((false, false, false), |stat| inspection::access(probe, &stat));
         set("readable", readable.into());
         set("writeable", writeable.into());
         set("executable", executable.into());
         if stat.kind == FileKind::Symlink {
             let target = probe.read_link(&self.path)?;
-            let source =
-                probe.resolve(&self.path).ok().flatten().unwrap_or_else(|| super::directories::parent(&self.path).join(&target));
+            let source = probe
+                .resolve(&self.path)
+                .ok()
+                .flatten()
+                .unwrap_or_else(|| super::directories::parent(&self.path).join(&target));
             set("lnk_source", source.to_string_lossy().into());
             set("lnk_target", target.to_string_lossy().into());
         }

@@ -106,9 +106,7 @@ impl Module for Unarchive {
         let format = self.format();
         if probe.program(format.program())?.is_none() {
             let stop = Stop::failed(format!("Unable to find required '{}' binary in the path", format.program()));
-            return Err(probe
-                .lacks(stop)
-                .hint(format!("install the package {} on the host first", format.program())));
+            return Err(probe.lacks(stop).hint(format!("install the package {} on the host first", format.program())));
         }
         let mut plan = Plan::new();
         plan.set("src", self.src.as_str());

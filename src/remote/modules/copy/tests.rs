@@ -169,7 +169,8 @@ fn unsafe_writes_keep_the_inode() {
 
 #[test]
 fn what_a_package_brings_is_expected_by_a_prediction() {
-    let options = json!({"content": "x", "dest": "/etc/pgbouncer/userlist.txt", "owner": "postgres", "group": "postgres"});
+    let options =
+        json!({"content": "x", "dest": "/etc/pgbouncer/userlist.txt", "owner": "postgres", "group": "postgres"});
     let mut host = Rehearsal::on(Fake::new());
     assert_eq!(host.fails("copy", options.clone()), "Destination directory /etc/pgbouncer does not exist");
     assert!(matches!(host.check("copy", options.clone()).verdict, Verdict::Failed(_)), "nothing brings the folder");
