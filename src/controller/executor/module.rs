@@ -88,28 +88,51 @@ impl Turn {
         let link = self.run.link(&self.way.host);
         let session = {
             let mut link = link.lock().await;
-            self.way.session(&self.run, &mut link).await
+            if self.lane.may_open() {
+                self.way.session_ahead(&self.run, &mut link).await
+            } else {
+                self.way.session(&self.run, &mut link).await
+            }
         };
         let session = match session {
             Ok(session) => session,
-            // A task before it may still bring what is missing: the user, or the right to act as them.
-            Err(Lost::NoHelper(_) | Lost::NoUser(_) | Lost::Refused(_)) if self.lane.is_ahead() => {
-                self.lane.give_way();
-                return Called::NotRun;
-            }
-            Err(Lost::NoHelper(reason)) => return self.without_helper(call, &reason).await,
-            Err(Lost::NoUser(failure)) if self.run.settings.check => return self.without_user(call, failure).await,
-            Err(lost) => return lost.into(),
+            Err(lost) => return Box::pin(self.without_session(call, lost)).await,
         };
-        self.send_over(&self.way, &session, call).await
+        let kept = session.is_opening().then(|| call.clone());
+        match (self.over(&self.way, &session, call).await, kept) {
+            (Ok(called), _) => called,
+            (Err(error), Some(call)) if session.has_not_started() => {
+                let lost = self.way.not_started(&self.run, &mut *link.lock().await, error);
+                Box::pin(self.without_session(call, lost)).await
+            }
+            (Err(error), _) => lost(error).into(),
+        }
+    }
+
+    /// What becomes of a call where no helper runs as the user asked for.
+    async fn without_session(&self, call: Call, lost: Lost) -> Called {
+        match lost {
+            // A task before it may still bring what is missing: the user, or the right to act as them.
+            Lost::NoHelper(_) | Lost::NoUser(_) | Lost::Refused(_) if self.lane.is_ahead() => {
+                self.lane.give_way();
+                Called::NotRun
+            }
+            Lost::NoHelper(reason) => self.without_helper(call, &reason).await,
+            Lost::NoUser(failure) if self.run.settings.check => self.without_user(call, failure).await,
+            lost => lost.into(),
+        }
     }
 
     /// Has a call carried out over a session that is open.
-    pub(super) async fn send_over(&self, way: &Way, session: &Session, mut call: Call) -> Called {
+    pub(super) async fn send_over(&self, way: &Way, session: &Session, call: Call) -> Called {
+        self.over(way, session, call).await.unwrap_or_else(|error| lost(error).into())
+    }
+
+    async fn over(&self, way: &Way, session: &Session, mut call: Call) -> Result<Called, SessionError> {
         if call.place.is_none() && call.background.is_none() {
             call.place = self.lane.place(way, session, self.stops);
             if call.place.is_none() {
-                return Called::NotRun;
+                return Ok(Called::NotRun);
             }
             call.when = self.lane.conditions();
             call.kept = self.keep();
@@ -120,7 +143,7 @@ impl Turn {
             }
         };
         let done = session.call(call, &self.run.blobs, shows, || self.lane.sent(way)).await;
-        match done {
+        Ok(match done {
             Ok(outcome) => {
                 if !outcome.predicted.is_empty() {
                     let link = self.run.link(&way.host);
@@ -144,8 +167,8 @@ impl Turn {
                 self.lane.leave_to_turn();
                 Called::NotRun
             }
-            Err(error) => lost(error).into(),
-        }
+            Err(error) => return Err(error),
+        })
     }
 
     /// Tells those behind what they may know of the result, if it is registered, and the host how to keep it for them.
