@@ -112,4 +112,6 @@ def connection_arguments(name="rates", timeout="RATES_DB_STATEMENT_TIMEOUT"):
         "keepalives_idle": 15,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        # The same while something waits to be acknowledged, which keepalives do not watch over; in milliseconds.
+        "tcp_user_timeout": 30_000,
     }

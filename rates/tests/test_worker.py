@@ -2,13 +2,14 @@
 
 import http.client
 import signal
+import socket
 import threading
 import time
 
 import psycopg2
 import pytest
 
-from ingest import claims, keeping
+from ingest import claims, keeping, session
 from server import eventually, free_port
 from service import Hold, csv_of
 
@@ -48,6 +49,18 @@ def test_a_killed_workers_batch_is_loaded_by_the_next(service, point):
     hold.release()
     service.worker()
     loaded_once(service, id, attempts=2)
+
+
+def test_a_database_that_vanishes_is_noticed_even_while_something_is_on_its_way_to_it(service, monkeypatch):
+    for name, value in service.environment.items():
+        monkeypatch.setenv(name, value)
+    connection = session.connect()
+    with socket.socket(fileno=connection.fileno()) as seen:
+        assert seen.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+        assert seen.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        # The connection keeps its descriptor.
+        seen.detach()
+    connection.close()
 
 
 def test_a_claim_that_nobody_holds_ends_with_its_lease(service):
