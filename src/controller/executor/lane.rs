@@ -45,8 +45,6 @@ pub struct Lane {
     placed: AtomicBool,
     /// It is left to its turn, and what stands behind it need not wait for that.
     in_turn: AtomicBool,
-    /// It is one of several items.
-    item: bool,
     /// Conditions that the host has to decide.
     conditions: Mutex<Vec<Claim>>,
 }
@@ -84,7 +82,6 @@ impl Lane {
             gave_way: AtomicBool::new(false),
             placed: AtomicBool::new(false),
             in_turn: AtomicBool::new(false),
-            item: false,
             conditions: Mutex::default(),
         }
     }
@@ -105,12 +102,10 @@ impl Lane {
         let mut lanes: Vec<Self> = Vec::with_capacity(count);
         for at in 0..count {
             let plain = if at + 1 < count { single } else { self.plain };
-            let mut lane = match lanes.last() {
+            lanes.push(match lanes.last() {
                 Some(before) => before.sibling(self.step, plain),
                 None => Self::at(self.row.clone(), self.step, plain, None),
-            };
-            lane.item = true;
-            lanes.push(lane);
+            });
         }
         if let Some(last) = lanes.last() {
             *lock(&last.behind) = lock(&self.behind).take();
@@ -128,13 +123,6 @@ impl Lane {
     #[must_use]
     pub const fn is_ahead(&self) -> bool {
         self.unknown.is_some()
-    }
-
-    /// Whether its call may go out before the helper is known to run: if that does not, those behind it give way, but other items of a first
-    /// task would all be done at once in another way.
-    #[must_use]
-    pub const fn may_open(&self) -> bool {
-        self.is_ahead() || !self.item
     }
 
     /// Waits for the one before. `false`: it is not to be followed yet.
@@ -194,10 +182,7 @@ impl Lane {
             self.row.near.store(true, Ordering::Relaxed);
         }
         let key = format!("{} {}", way.host, way.key());
-        let mut first = lock(&self.row.session);
-        let (first_key, first_session) = first.get_or_insert_with(|| (key.clone(), session.clone()));
-        let same = *first_key == key && first_session.is(session);
-        drop(first);
+        let same = lock(&self.row.session).get_or_insert_with(|| (key.clone(), session.clone())).0 == key;
         if self.is_ahead() && (!same || way.target.kind != Kind::Ssh || self.has_asked()) {
             self.give_way();
             return None;

@@ -88,51 +88,28 @@ impl Turn {
         let link = self.run.link(&self.way.host);
         let session = {
             let mut link = link.lock().await;
-            if self.lane.may_open() {
-                self.way.session_ahead(&self.run, &mut link).await
-            } else {
-                self.way.session(&self.run, &mut link).await
-            }
+            self.way.session(&self.run, &mut link).await
         };
         let session = match session {
             Ok(session) => session,
-            Err(lost) => return Box::pin(self.without_session(call, lost)).await,
-        };
-        let kept = session.is_opening().then(|| call.clone());
-        match (self.over(&self.way, &session, call).await, kept) {
-            (Ok(called), _) => called,
-            (Err(error), Some(call)) if session.has_not_started() => {
-                let lost = self.way.not_started(&self.run, &mut *link.lock().await, error);
-                Box::pin(self.without_session(call, lost)).await
-            }
-            (Err(error), _) => lost(error).into(),
-        }
-    }
-
-    /// What becomes of a call where no helper runs as the user asked for.
-    async fn without_session(&self, call: Call, lost: Lost) -> Called {
-        match lost {
             // A task before it may still bring what is missing: the user, or the right to act as them.
-            Lost::NoHelper(_) | Lost::NoUser(_) | Lost::Refused(_) if self.lane.is_ahead() => {
+            Err(Lost::NoHelper(_) | Lost::NoUser(_) | Lost::Refused(_)) if self.lane.is_ahead() => {
                 self.lane.give_way();
-                Called::NotRun
+                return Called::NotRun;
             }
-            Lost::NoHelper(reason) => self.without_helper(call, &reason).await,
-            Lost::NoUser(failure) if self.run.settings.check => self.without_user(call, failure).await,
-            lost => lost.into(),
-        }
+            Err(Lost::NoHelper(reason)) => return self.without_helper(call, &reason).await,
+            Err(Lost::NoUser(failure)) if self.run.settings.check => return self.without_user(call, failure).await,
+            Err(lost) => return lost.into(),
+        };
+        self.send_over(&self.way, &session, call).await
     }
 
     /// Has a call carried out over a session that is open.
-    pub(super) async fn send_over(&self, way: &Way, session: &Session, call: Call) -> Called {
-        self.over(way, session, call).await.unwrap_or_else(|error| lost(error).into())
-    }
-
-    async fn over(&self, way: &Way, session: &Session, mut call: Call) -> Result<Called, SessionError> {
+    pub(super) async fn send_over(&self, way: &Way, session: &Session, mut call: Call) -> Called {
         if call.place.is_none() && call.background.is_none() {
             call.place = self.lane.place(way, session, self.stops);
             if call.place.is_none() {
-                return Ok(Called::NotRun);
+                return Called::NotRun;
             }
             call.when = self.lane.conditions();
             call.kept = self.keep();
@@ -143,7 +120,7 @@ impl Turn {
             }
         };
         let done = session.call(call, &self.run.blobs, shows, || self.lane.sent(way)).await;
-        Ok(match done {
+        match done {
             Ok(outcome) => {
                 if !outcome.predicted.is_empty() {
                     let link = self.run.link(&way.host);
@@ -167,8 +144,8 @@ impl Turn {
                 self.lane.leave_to_turn();
                 Called::NotRun
             }
-            Err(error) => return Err(error),
-        })
+            Err(error) => lost(error).into(),
+        }
     }
 
     /// Tells those behind what they may know of the result, if it is registered, and the host how to keep it for them.

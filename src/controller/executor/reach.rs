@@ -233,17 +233,6 @@ impl Way {
     /// # Errors
     /// When the host cannot be reached, the user not be become, or no helper runs there.
     pub async fn session(&self, run: &Run, link: &mut Link) -> Result<Session, Lost> {
-        let session = self.session_ahead(run, link).await?;
-        session.opened().await.map_err(|error| self.not_started(run, link, error))?;
-        Ok(session)
-    }
-
-    /// The same, but it may be on its way only: calls go out behind its start, and the first to be told that it has not started says so to
-    /// [`Way::not_started`].
-    ///
-    /// # Errors
-    /// As [`Way::session`], as far as is known at once.
-    pub async fn session_ahead(&self, run: &Run, link: &mut Link) -> Result<Session, Lost> {
         let key = self.key();
         let connection = self.connection(run, link).await?;
         let session = match link.sessions.get(&key).filter(|session| session.is_open()) {
@@ -253,10 +242,25 @@ impl Way {
                     return Err(Lost::NoHelper(reason.clone()));
                 }
                 link.told.remove(&key);
-                let begun = Session::begin(&connection, self.escalation.as_ref()).await;
-                let begun = begun.map_err(|error| self.not_started(run, link, error))?;
-                link.sessions.insert(key.clone(), begun.clone());
-                begun
+                let started = match Session::start(&connection, self.escalation.as_ref()).await {
+                    Ok(session) => session,
+                    Err(error) => {
+                        let lost = lost(error);
+                        if let Lost::NoHelper(reason) = &lost {
+                            if link.refused.is_empty() {
+                                let host = &self.host;
+                                run.warn(format!(
+                                    "{host}: no helper runs there: {reason}; {}",
+                                    without_helper_hint(reason)
+                                ));
+                            }
+                            link.refused.insert(key, reason.clone());
+                        }
+                        return Err(lost);
+                    }
+                };
+                link.sessions.insert(key.clone(), started.clone());
+                started
             }
         };
         let told = link.told.entry(key).or_default();
@@ -265,18 +269,6 @@ impl Way {
             *told = link.predicted.len();
         }
         Ok(session)
-    }
-
-    /// What it means that the helper has not started. A host that takes none is not asked again.
-    pub(super) fn not_started(&self, run: &Run, link: &mut Link, error: SessionError) -> Lost {
-        let lost = lost(error);
-        if let Lost::NoHelper(reason) = &lost {
-            if link.refused.is_empty() {
-                run.warn(format!("{}: no helper runs there: {reason}; {}", self.host, without_helper_hint(reason)));
-            }
-            link.refused.insert(self.key(), reason.clone());
-        }
-        lost
     }
 
     /// The user asked for as plain `sh` shows them, for where no helper runs.

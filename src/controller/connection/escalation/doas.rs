@@ -20,10 +20,6 @@ impl Escalation for Doas {
         Ok(format!("exec {exe} {flags} -n -u {} /bin/sh -c {}", quote(&how.user), quote(command)))
     }
 
-    fn leaves_input(&self, _how: &Become) -> bool {
-        true
-    }
-
     fn asks(&self, _how: &Become, _stderr: &str, _prompt: &str) -> bool {
         false
     }

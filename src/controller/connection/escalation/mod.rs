@@ -8,10 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use super::{
-    ConnectError, Connection, Process, Secret,
-    process::{Prefixed, Writer},
-};
+use super::{ConnectError, Connection, Process, Secret, process::Prefixed};
 use crate::protocol::Failure;
 
 /// Every method by its Ansible name.
@@ -50,8 +47,6 @@ pub trait Escalation: Send + Sync {
     /// # Errors
     /// When it cannot be done this way.
     fn wrap(&self, how: &Become, command: &str, prompt: &str) -> Result<String, Failure>;
-    /// Whether nothing of the command's input is taken before the command runs.
-    fn leaves_input(&self, how: &Become) -> bool;
     /// What standard error ends with when the password is wanted.
     fn asks(&self, how: &Become, stderr: &str, prompt: &str) -> bool;
     /// Why it failed, from what it wrote to standard error.
@@ -87,33 +82,6 @@ pub async fn start(
     script: &str,
     resident: bool,
 ) -> Result<Process, StartError> {
-    begin(connection, how, script, resident).await?.converse().await
-}
-
-/// Whether what is written at once is left for the script, whoever runs it.
-#[must_use]
-pub fn leaves_input(how: Option<&Become>) -> bool {
-    how.is_none_or(|how| find(&how.method).is_ok_and(|method| method.leaves_input(how)))
-}
-
-/// A script that has been asked for and may not run yet.
-pub struct Begun {
-    process: Process,
-    nonce: String,
-    prompt: String,
-    method: Option<(&'static dyn Escalation, Become)>,
-}
-
-/// Asks for a `sh` script as [`start`] does, without waiting until it runs.
-///
-/// # Errors
-/// When the connection fails or it cannot be asked for this way.
-pub async fn begin(
-    connection: &Connection,
-    how: Option<&Become>,
-    script: &str,
-    resident: bool,
-) -> Result<Begun, StartError> {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     // Put together on the host, so that an echo of the command line is not taken for its output.
     let (half, other) = nonce.split_at(16);
@@ -123,11 +91,11 @@ pub async fn begin(
         None => (format!("exec /bin/sh -c {}", quote(&script)), None),
         Some(how) => {
             let method = find(&how.method)?;
-            (method.wrap(how, &script, &prompt).map_err(StartError::Become)?, Some((method, how.clone())))
+            (method.wrap(how, &script, &prompt).map_err(StartError::Become)?, Some((method, how)))
         }
     };
     let process = if resident { connection.exec_resident(&command).await? } else { connection.exec(&command).await? };
-    Ok(Begun { process, nonce, prompt, method })
+    converse(process, &nonce, &prompt, method).await
 }
 
 fn find(name: &str) -> Result<&'static dyn Escalation, StartError> {
@@ -140,94 +108,87 @@ fn find(name: &str) -> Result<&'static dyn Escalation, StartError> {
     })
 }
 
-impl Begun {
-    /// The script's input before the script runs; for what [`leaves_input`] is true of.
-    pub fn take_input(&mut self) -> Writer {
-        std::mem::replace(&mut self.process.stdin, Box::new(tokio::io::sink()))
-    }
-
-    /// Answers what is asked until the script runs.
-    ///
-    /// # Errors
-    /// As [`start`].
-    pub async fn converse(self) -> Result<Process, StartError> {
-        let Self { process: Process { mut stdin, stdout, mut stderr, exit }, nonce, prompt, method } = self;
-        let method = method.as_ref().map(|(method, how)| (*method, how));
-        let mut stdout = BufReader::new(stdout);
-        let (mut line, mut said) = (Vec::new(), Vec::new());
-        let (mut answered, mut greeting) = (false, 0);
-        let mut chunk = [0; 1024];
-        let (mut stdout_open, mut stderr_open) = (true, true);
-        let patience = method.and_then(|(_, how)| how.patience);
-        let up = tokio::time::sleep(patience.unwrap_or_default());
-        tokio::pin!(up);
-        while stdout_open || stderr_open {
-            tokio::select! {
-                () = &mut up, if patience.is_some() => {
-                    let said = String::from_utf8_lossy(&said).trim().to_owned();
-                    let seconds = patience.unwrap_or_default().as_secs();
-                    return Err(StartError::Connect(ConnectError::Become { seconds, said }));
+async fn converse(
+    process: Process,
+    nonce: &str,
+    prompt: &str,
+    method: Option<(&'static dyn Escalation, &Become)>,
+) -> Result<Process, StartError> {
+    let Process { mut stdin, stdout, mut stderr, exit } = process;
+    let mut stdout = BufReader::new(stdout);
+    let (mut line, mut said) = (Vec::new(), Vec::new());
+    let (mut answered, mut greeting) = (false, 0);
+    let mut chunk = [0; 1024];
+    let (mut stdout_open, mut stderr_open) = (true, true);
+    let patience = method.and_then(|(_, how)| how.patience);
+    let up = tokio::time::sleep(patience.unwrap_or_default());
+    tokio::pin!(up);
+    while stdout_open || stderr_open {
+        tokio::select! {
+            () = &mut up, if patience.is_some() => {
+                let said = String::from_utf8_lossy(&said).trim().to_owned();
+                let seconds = patience.unwrap_or_default().as_secs();
+                return Err(StartError::Connect(ConnectError::Become { seconds, said }));
+            }
+            read = stdout.read_until(b'\n', &mut line), if stdout_open => match read {
+                Ok(0) | Err(_) => stdout_open = false,
+                Ok(_) => {
+                    if line.trim_ascii_end().ends_with(nonce.as_bytes()) {
+                        let rest = without_prompt(said, prompt);
+                        let stderr = Box::new(Prefixed::new(rest, stderr));
+                        return Ok(Process { stdin, stdout: Box::new(stdout), stderr, exit });
+                    }
+                    greeting += line.len();
+                    line.clear();
+                    if greeting > GREETING_BYTES_MAX {
+                        break;
+                    }
                 }
-                read = stdout.read_until(b'\n', &mut line), if stdout_open => match read {
-                    Ok(0) | Err(_) => stdout_open = false,
-                    Ok(_) => {
-                        if line.trim_ascii_end().ends_with(nonce.as_bytes()) {
-                            let rest = without_prompt(said, &prompt);
-                            let stderr = Box::new(Prefixed::new(rest, stderr));
-                            return Ok(Process { stdin, stdout: Box::new(stdout), stderr, exit });
-                        }
-                        greeting += line.len();
-                        line.clear();
-                        if greeting > GREETING_BYTES_MAX {
-                            break;
-                        }
-                    }
-                },
-                read = stderr.read(&mut chunk), if stderr_open => match read {
-                    Ok(0) | Err(_) => stderr_open = false,
-                    Ok(count) => {
-                        said.extend_from_slice(&chunk[..count]);
-                        let text = String::from_utf8_lossy(&said).into_owned();
-                        if let Some((method, how)) = method
-                            && method.asks(how, &text, &prompt)
-                        {
-                            match &how.password {
-                                Some(password) if !answered => {
-                                    answered = true;
-                                    said.clear();
-                                    let answer = format!("{}\n", password.reveal());
-                                    let sent = stdin.write_all(answer.as_bytes()).await;
-                                    let _ = Secret::new(answer);
-                                    if sent.is_err() || stdin.flush().await.is_err() {
-                                        stderr_open = false;
-                                    }
+            },
+            read = stderr.read(&mut chunk), if stderr_open => match read {
+                Ok(0) | Err(_) => stderr_open = false,
+                Ok(count) => {
+                    said.extend_from_slice(&chunk[..count]);
+                    let text = String::from_utf8_lossy(&said).into_owned();
+                    if let Some((method, how)) = method
+                        && method.asks(how, &text, prompt)
+                    {
+                        match &how.password {
+                            Some(password) if !answered => {
+                                answered = true;
+                                said.clear();
+                                let answer = format!("{}\n", password.reveal());
+                                let sent = stdin.write_all(answer.as_bytes()).await;
+                                let _ = Secret::new(answer);
+                                if sent.is_err() || stdin.flush().await.is_err() {
+                                    stderr_open = false;
                                 }
-                                Some(_) => return Err(StartError::Become(wrong_password(method, how))),
-                                None => return Err(StartError::Become(no_password(method, how))),
                             }
+                            Some(_) => return Err(StartError::Become(wrong_password(method, how))),
+                            None => return Err(StartError::Become(no_password(method, how))),
                         }
                     }
-                },
-            }
+                }
+            },
         }
-        drop(stdin);
-        let status = exit.wait().await;
-        let text = String::from_utf8_lossy(&without_prompt(said, &prompt)).trim().to_owned();
-        if let Some((method, how)) = method {
-            if let Some(failure) = method.diagnose(how, &text) {
-                return Err(if lacks_user(&text) { StartError::NoUser(failure) } else { StartError::Become(failure) });
-            }
-            let status = status.map_or_else(|error| error.to_string(), |status| format!("exit code {}", status.code()));
-            return Err(StartError::Become(
-                Failure::new(format!("{} could not run anything as {} ({status}): {text}", method.name(), how.user))
-                    .hint(format!("try `{} -u {} true` on the host", method.name(), how.user)),
-            ));
-        }
-        Err(StartError::Become(
-            Failure::new(format!("the login shell runs no command: {text}"))
-                .hint("log in by hand and look at the user's shell; nologin and forced commands cannot be used"),
-        ))
     }
+    drop(stdin);
+    let status = exit.wait().await;
+    let text = String::from_utf8_lossy(&without_prompt(said, prompt)).trim().to_owned();
+    if let Some((method, how)) = method {
+        if let Some(failure) = method.diagnose(how, &text) {
+            return Err(if lacks_user(&text) { StartError::NoUser(failure) } else { StartError::Become(failure) });
+        }
+        let status = status.map_or_else(|error| error.to_string(), |status| format!("exit code {}", status.code()));
+        return Err(StartError::Become(
+            Failure::new(format!("{} could not run anything as {} ({status}): {text}", method.name(), how.user))
+                .hint(format!("try `{} -u {} true` on the host", method.name(), how.user)),
+        ));
+    }
+    Err(StartError::Become(
+        Failure::new(format!("the login shell runs no command: {text}"))
+            .hint("log in by hand and look at the user's shell; nologin and forced commands cannot be used"),
+    ))
 }
 
 /// Whether what a method says is that it does not know the user: `su` and the others have words of their own.

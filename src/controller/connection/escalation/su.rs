@@ -18,10 +18,6 @@ impl Escalation for Su {
         Ok(format!("LC_ALL=C exec {exe} {flags} -s /bin/sh {} -c {}", quote(&how.user), quote(&command)))
     }
 
-    fn leaves_input(&self, _how: &Become) -> bool {
-        false
-    }
-
     fn asks(&self, how: &Become, stderr: &str, _prompt: &str) -> bool {
         let said = stderr.trim_end().to_lowercase();
         if how.prompts.is_empty() {

@@ -21,10 +21,6 @@ impl Escalation for Sudo {
         Ok(format!("{go}exec {exe} {flags} {asking} -u {} -- /bin/sh -c {}", quote(&how.user), quote(command)))
     }
 
-    fn leaves_input(&self, how: &Become) -> bool {
-        how.password.is_none()
-    }
-
     fn asks(&self, _how: &Become, stderr: &str, prompt: &str) -> bool {
         stderr.ends_with(prompt)
     }

@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::{Helper, SessionError};
 use crate::controller::connection::{
-    Connection, Process, Writer,
+    Connection, Process,
     escalation::{self, Become, quote},
 };
 
@@ -29,72 +29,23 @@ pub(super) async fn start(
     helpers: &[Helper],
     words: &[String],
 ) -> Result<Process, SessionError> {
-    let (mark, script) = script(how, helpers, words, true)?;
-    let process = escalation::start(connection, how, &script, true).await?;
-    converse(process, &mark, helpers).await?.ok_or_else(|| lost("the host does not say what it lacks"))
-}
-
-/// A helper that has been asked for.
-pub(super) struct Begun {
-    mark: String,
-    script: escalation::Begun,
-}
-
-/// Asks for the helper, if the host has it already, without waiting for an answer. What is written to its input at once is left for it,
-/// so this is only for where [`escalation::leaves_input`] is true.
-pub(super) async fn begin(
-    connection: &Connection,
-    how: Option<&Become>,
-    helpers: &[Helper],
-) -> Result<Begun, SessionError> {
-    let (mark, script) = script(how, helpers, &[], false)?;
-    Ok(Begun { mark, script: escalation::begin(connection, how, &script, true).await? })
-}
-
-impl Begun {
-    /// The helper's input.
-    pub(super) fn take_input(&mut self) -> Writer {
-        self.script.take_input()
-    }
-
-    /// Waits until it runs; `None` where the host has none.
-    pub(super) async fn running(self) -> Result<Option<Process>, SessionError> {
-        converse(self.script.converse().await?, &self.mark, &[]).await
-    }
-}
-
-/// What runs on the host, and the mark of what it says. `bring` says whether it may ask for a helper.
-fn script(
-    how: Option<&Become>,
-    helpers: &[Helper],
-    words: &[String],
-    bring: bool,
-) -> Result<(String, String), SessionError> {
     if helpers.is_empty() {
         return Err(SessionError::HelperRefused { reason: "this program was built without one".into() });
     }
     let mark = format!("deployer-{}", uuid::Uuid::new_v4().simple());
     // A service user's home is often a data folder: leave no trace there while another place does.
     let home = if how.is_none_or(|how| how.user == "root") { "first" } else { "last" };
-    let bring = if bring { "yes" } else { "no" };
     let words: String = words.iter().map(|word| format!(" {}", quote(word))).collect();
     let hashes: Vec<&str> = helpers.iter().map(|helper| helper.sha256.as_ref()).collect();
-    let mut script = format!(
-        "start() {{ say run \"$1\"; exec \"$1\"{words}; }}\nset -- {mark} {home} {bring} '{}'",
-        hashes.join(" ")
-    );
+    let mut script =
+        format!("start() {{ say run \"$1\"; exec \"$1\"{words}; }}\nset -- {mark} {home} '{}'", hashes.join(" "));
     for helper in helpers {
         use std::fmt::Write;
         let _ = write!(script, " {} {} {} {}", quote(helper.arch), helper.sha256, helper.size, helper.packed.len());
     }
     script.push('\n');
     script.push_str(SCRIPT);
-    Ok((mark, script))
-}
-
-/// Gives the host what it asks for until the helper runs; `None` where it has none and may not ask.
-async fn converse(process: Process, mark: &str, helpers: &[Helper]) -> Result<Option<Process>, SessionError> {
-    let Process { mut stdin, stdout, stderr, exit } = process;
+    let Process { mut stdin, stdout, stderr, exit } = escalation::start(connection, how, &script, true).await?;
     let mut stdout = BufReader::new(stdout);
     loop {
         let mut line = Vec::new();
@@ -106,11 +57,10 @@ async fn converse(process: Process, mark: &str, helpers: &[Helper]) -> Result<Op
             Ok(Ok(0)) => return Err(lost("the shell on the host ended before the helper started")),
             Ok(Ok(_)) => {}
         }
-        let Some(word) = word.strip_prefix(mark).map(str::trim) else { continue };
-        match word.split_once(' ').unwrap_or((word, "")) {
-            ("run", _path) => return Ok(Some(Process { stdin, stdout: Box::new(stdout), stderr, exit })),
-            ("missing", _) => return Ok(None),
-            ("upload", asked) => {
+        let Some(word) = word.strip_prefix(&mark).map(str::trim) else { continue };
+        match word.split_once(' ') {
+            Some(("run", _path)) => return Ok(Process { stdin, stdout: Box::new(stdout), stderr, exit }),
+            Some(("upload", asked)) => {
                 let (form, arch) = asked.split_once(' ').unwrap_or((asked, ""));
                 let helper = helpers.iter().find(|helper| helper.arch == arch).ok_or_else(|| lost("confused"))?;
                 let bytes = match form {
@@ -122,7 +72,7 @@ async fn converse(process: Process, mark: &str, helpers: &[Helper]) -> Result<Op
                 }
                 stdin.flush().await.map_err(|error| lost(&error.to_string()))?;
             }
-            ("refused", reason) => return Err(SessionError::HelperRefused { reason: reason.to_owned() }),
+            Some(("refused", reason)) => return Err(SessionError::HelperRefused { reason: reason.to_owned() }),
             _ => return Err(lost(&format!("unexpected words from the host: {word}"))),
         }
     }

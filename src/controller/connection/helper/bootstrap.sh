@@ -1,6 +1,6 @@
 umask 077
-mark=$1 home=$2 bring=$3 hashes=$4
-shift 4
+mark=$1 home=$2 hashes=$3
+shift 3
 say() { printf "%s %s\n" "$mark" "$*"; }
 # A helper that this very system has kept before, untouched since, is started without starting anything else.
 system='' user=''
@@ -50,8 +50,6 @@ cached() {
   case $(sum "$file") in "$hash"*) keep "$file"; start "$file" ;; esac
 }
 places cached
-# What is on its way already is meant for the helper, and nothing that could be kept as one.
-[ "$bring" = yes ] || { say missing; exit 0; }
 why=''
 bring() {
   [ -d "$1" ] || mkdir -p "$1" 2>/dev/null

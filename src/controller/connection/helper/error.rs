@@ -10,9 +10,6 @@ pub enum SessionError {
     /// The connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The same, as it was told to whoever asked first.
-    #[error("{0}")]
-    Gone(Failure),
     /// The other user could not be become.
     #[error("{0}")]
     Become(Failure),
@@ -43,30 +40,12 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// The same for one more who waits.
-    #[must_use]
-    pub(super) fn again(&self) -> Self {
-        match self {
-            Self::Connect(error) => Self::Gone(Failure { message: error.to_string(), hint: error.hint() }),
-            Self::Gone(failure) => Self::Gone(failure.clone()),
-            Self::Become(failure) => Self::Become(failure.clone()),
-            Self::NoUser(failure) => Self::NoUser(failure.clone()),
-            Self::HelperRefused { reason } => Self::HelperRefused { reason: reason.clone() },
-            Self::Lost { reason } => Self::Lost { reason: reason.clone() },
-            Self::NotRun => Self::NotRun,
-            Self::LeftOut => Self::LeftOut,
-            Self::Failed(failure) => Self::Failed(failure.clone()),
-        }
-    }
-
     /// What to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Connect(error) => error.hint(),
-            Self::Gone(failure) | Self::Become(failure) | Self::NoUser(failure) | Self::Failed(failure) => {
-                failure.hint.clone()
-            }
+            Self::Become(failure) | Self::NoUser(failure) | Self::Failed(failure) => failure.hint.clone(),
             Self::HelperRefused { reason } => Some(without_helper_hint(reason)),
             Self::NotRun | Self::LeftOut => None,
             Self::Lost { .. } => {

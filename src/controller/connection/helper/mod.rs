@@ -4,12 +4,8 @@ mod blobs;
 mod bootstrap;
 mod embedded;
 mod error;
-mod hearing;
 pub mod images;
 pub mod lease;
-mod opening;
-#[cfg(test)]
-mod opening_tests;
 mod pace;
 pub mod relay;
 mod session;

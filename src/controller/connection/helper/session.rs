@@ -1,40 +1,44 @@
 //! A running helper: calls go out as they are made, answers find their callers, content is streamed when asked for.
 
 use std::{
-    collections::HashMap,
-    io::Read as _,
+    collections::{HashMap, VecDeque},
+    io::{self, Read as _},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use serde::de::DeserializeOwned;
 use tokio::{
-    io::{AsyncWrite, AsyncWriteExt},
-    sync::mpsc,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::{mpsc, oneshot},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    super::{
-        Connection, Process,
-        escalation::{self, Become},
-    },
-    BlobStore, Helper, SessionError, bootstrap,
-    hearing::Hearing,
-    helpers,
-    opening::{self, Outlet, Whole},
+    super::{Connection, Process, Reader, escalation::Become, process::Exit},
+    BlobStore, Helper, SessionError, bootstrap, helpers,
     pace::Pace,
     ticket::Ticket,
 };
-use crate::protocol::{Blob, Call, Change, Claim, FromHost, Outcome, Ready, ToHost, Verdict, call::Place, frame};
+use crate::protocol::{
+    Blob, Call, Change, Claim, FromHost, Outcome, Ready, ToHost, Verdict,
+    call::{PROTOCOL, Place},
+    frame::{self, FRAME_BYTES_MAX},
+};
 
 /// Frames that wait to be sent; more makes callers wait, so that content is not piled up in memory.
-pub(super) const OUTGOING_FRAMES: usize = 4;
+const OUTGOING_FRAMES: usize = 4;
 
-/// Seconds for the helper to be gone once it has been told to.
-const GONE_LIMIT: Duration = Duration::from_secs(2);
+/// Bytes of the helper's standard error kept for messages.
+const STDERR_BYTES_MAX: usize = 4 << 10;
+
+/// Seconds for the helper's first frame.
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Seconds for the helper's last words when it ended by itself.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Something to show while a call runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,22 +53,19 @@ pub struct Progress {
 #[derive(Clone)]
 pub struct Session(Arc<Shared>);
 
-pub(super) struct Shared {
+struct Shared {
     outgoing: mpsc::Sender<Vec<u8>>,
     pace: Arc<Pace>,
     pending: Mutex<Pending>,
     next: AtomicU64,
-    /// What the helper has greeted with; nothing where it has not started.
-    ready: OnceLock<Ready>,
-    /// It is known whether the helper has started.
-    settled: CancellationToken,
+    ready: Ready,
 }
 
 #[derive(Default)]
 struct Pending {
     callers: HashMap<u64, mpsc::UnboundedSender<Answer>>,
     /// Why there will be no more answers.
-    lost: Option<SessionError>,
+    lost: Option<String>,
 }
 
 pub(super) enum Answer {
@@ -98,92 +99,80 @@ impl Session {
         Self::over(bootstrap::start(connection, how, helpers, &[]).await?).await
     }
 
-    /// Asks a host for the helper and does not wait for it: what is called meanwhile follows in the same flight. Why it does not start is told
-    /// to all callers, and by [`Session::opened`]. Where the helper's input is needed for something else first, as [`Session::start`].
-    ///
-    /// # Errors
-    /// As [`Session::start`], as far as is known at once.
-    pub async fn begin(connection: &Connection, how: Option<&Become>) -> Result<Self, SessionError> {
-        Self::begin_with(connection, how, helpers()).await
-    }
-
-    /// The same with helpers of one's own.
-    ///
-    /// # Errors
-    /// As [`Session::begin`].
-    pub async fn begin_with(
-        connection: &Connection,
-        how: Option<&Become>,
-        helpers: &[Helper],
-    ) -> Result<Self, SessionError> {
-        if matches!(connection, Connection::Local) || !escalation::leaves_input(how) {
-            return Self::start_with(connection, how, helpers).await;
-        }
-        let begun = bootstrap::begin(connection, how, helpers).await?;
-        let (session, frames) = Self::unopened();
-        let whole = Whole { connection: connection.clone(), how: how.cloned(), helpers: helpers.to_vec() };
-        tokio::spawn(opening::open(Arc::downgrade(&session.0), begun, whole, frames, Arc::clone(&session.0.pace)));
-        Ok(session)
-    }
-
     /// Speaks to a helper that runs already.
     ///
     /// # Errors
     /// When its first frame does not come or is of another version.
     pub async fn over(process: Process) -> Result<Self, SessionError> {
-        let Process { stdin, stdout, stderr, exit } = process;
-        let (ready, hearing) = Hearing::new(stdout, stderr, exit).ready().await?;
-        let (session, frames) = Self::unopened();
-        tokio::spawn(Outlet::running(frames, stdin, Arc::clone(&session.0.pace)));
-        session.0.greeted(ready);
-        tokio::spawn(hearing.hear(Arc::downgrade(&session.0)));
-        Ok(session)
-    }
-
-    fn unopened() -> (Self, mpsc::Receiver<Vec<u8>>) {
-        let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES);
-        let shared = Shared {
-            outgoing,
-            pace: Arc::default(),
-            pending: Mutex::default(),
-            next: AtomicU64::new(1),
-            ready: OnceLock::new(),
-            settled: CancellationToken::new(),
+        let Process { mut stdin, mut stdout, stderr, exit } = process;
+        let tail = Arc::new(Mutex::new(VecDeque::new()));
+        let (silent, last_words) = oneshot::channel();
+        tokio::spawn(keep_tail(stderr, Arc::clone(&tail), silent));
+        let first = tokio::time::timeout(READY_LIMIT, read_frame(&mut stdout)).await;
+        let ready = match first {
+            Ok(Ok(Some((FromHost::Ready(ready), _)))) if ready.protocol == PROTOCOL => ready,
+            Ok(Ok(Some((FromHost::Ready(ready), _)))) => {
+                return Err(SessionError::Lost {
+                    reason: format!("it speaks version {} of the protocol, not {PROTOCOL}", ready.protocol),
+                });
+            }
+            Ok(Ok(Some(_))) => return Err(SessionError::Lost { reason: "it did not greet".into() }),
+            Ok(Ok(None)) => {
+                return Err(SessionError::Lost { reason: epitaph(None, exit, last_words, &tail).await });
+            }
+            Ok(Err(error)) => {
+                return Err(SessionError::Lost { reason: epitaph(Some(error), exit, last_words, &tail).await });
+            }
+            Err(_) => {
+                return Err(SessionError::Lost { reason: format!("it said nothing for {} s", READY_LIMIT.as_secs()) });
+            }
         };
-        (Self(Arc::new(shared)), frames)
+        let (outgoing, mut frames) = mpsc::channel::<Vec<u8>>(OUTGOING_FRAMES);
+        let pace = Arc::new(Pace::default());
+        let measured = Arc::clone(&pace);
+        tokio::spawn(async move {
+            let mut waiting = Vec::with_capacity(OUTGOING_FRAMES);
+            while frames.recv_many(&mut waiting, OUTGOING_FRAMES).await > 0 {
+                // Small frames that wait go out in one piece.
+                let bytes = if waiting.len() == 1 { waiting.remove(0) } else { waiting.concat() };
+                waiting.clear();
+                let began = Instant::now();
+                // A broken pipe is told by the reading side, with its reason.
+                if stdin.write_all(&bytes).await.is_err() || stdin.flush().await.is_err() {
+                    break;
+                }
+                measured.note(bytes.len(), began.elapsed());
+            }
+            let _ = stdin.shutdown().await;
+        });
+        let shared = Arc::new(Shared { outgoing, pace, pending: Mutex::default(), next: AtomicU64::new(1), ready });
+        let weak = Arc::downgrade(&shared);
+        tokio::spawn(async move {
+            let error = loop {
+                match read_frame(&mut stdout).await {
+                    Ok(Some((header, body))) => {
+                        let Some(shared) = weak.upgrade() else { return };
+                        shared.deliver(header, body);
+                    }
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            let reason = epitaph(error, exit, last_words, &tail).await;
+            if let Some(shared) = weak.upgrade()
+                && let Ok(mut pending) = shared.pending.lock()
+            {
+                pending.lost = Some(reason);
+                pending.callers.clear();
+            }
+        });
+        Ok(Self(shared))
     }
 
-    /// Who the helper runs as, once it does.
+    /// Who the helper runs as.
     #[must_use]
-    pub fn ready(&self) -> Option<&Ready> {
-        self.0.ready.get()
-    }
-
-    /// Waits until the helper runs.
-    ///
-    /// # Errors
-    /// As [`Session::start`].
-    pub async fn opened(&self) -> Result<(), SessionError> {
-        self.0.settled.cancelled().await;
-        if self.has_not_started() { Err(self.lost()) } else { Ok(()) }
-    }
-
-    /// Whether it is not known yet if the helper starts.
-    #[must_use]
-    pub fn is_opening(&self) -> bool {
-        !self.0.settled.is_cancelled()
-    }
-
-    /// Whether the helper has not started, and will not.
-    #[must_use]
-    pub fn has_not_started(&self) -> bool {
-        self.0.settled.is_cancelled() && self.ready().is_none()
-    }
-
-    /// Whether both are the same.
-    #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+    pub fn ready(&self) -> &Ready {
+        &self.0.ready
     }
 
     /// Whether it can still be called.
@@ -282,7 +271,7 @@ impl Session {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let _ = tokio::time::timeout(GONE_LIMIT, gone).await;
+        let _ = tokio::time::timeout(LAST_WORDS_LIMIT, gone).await;
         Ok(())
     }
 
@@ -291,8 +280,8 @@ impl Session {
         let (sender, answers) = mpsc::unbounded_channel();
         {
             let mut pending = self.0.pending.lock().map_err(|_| self.lost())?;
-            if let Some(error) = &pending.lost {
-                return Err(error.again());
+            if let Some(reason) = &pending.lost {
+                return Err(SessionError::Lost { reason: reason.clone() });
             }
             pending.callers.insert(id, sender);
         }
@@ -320,29 +309,13 @@ impl Session {
     }
 
     fn lost(&self) -> SessionError {
-        let error = self.0.pending.lock().ok().and_then(|pending| pending.lost.as_ref().map(SessionError::again));
-        error.unwrap_or_else(|| SessionError::Lost { reason: "the connection to it was closed".into() })
+        let reason = self.0.pending.lock().ok().and_then(|pending| pending.lost.clone());
+        SessionError::Lost { reason: reason.unwrap_or_else(|| "the connection to it was closed".into()) }
     }
 }
 
 impl Shared {
-    /// The helper runs.
-    pub(super) fn greeted(&self, ready: Ready) {
-        // It greets once.
-        let _ = self.ready.set(ready);
-        self.settled.cancel();
-    }
-
-    /// There will be no more answers.
-    pub(super) fn end(&self, error: SessionError) {
-        if let Ok(mut pending) = self.pending.lock() {
-            pending.lost = Some(error);
-            self.settled.cancel();
-            pending.callers.clear();
-        }
-    }
-
-    pub(super) fn deliver(&self, header: FromHost, body: Vec<u8>) {
+    fn deliver(&self, header: FromHost, body: Vec<u8>) {
         let (id, answer) = match header {
             FromHost::Ready(_) => return,
             FromHost::Progress { id, text, amount } => (id, Answer::Progress(Progress { text, amount })),
@@ -374,4 +347,60 @@ fn refuse(outgoing: &mpsc::Sender<Vec<u8>>, sha256: String) {
         let outgoing = outgoing.clone();
         runtime.spawn(async move { outgoing.send(bytes).await });
     }
+}
+
+pub(super) async fn read_frame<H: DeserializeOwned>(
+    from: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<(H, Vec<u8>)>> {
+    let mut length = [0; 4];
+    let mut filled = 0;
+    while filled < length.len() {
+        match from.read(&mut length[filled..]).await? {
+            0 if filled == 0 => return Ok(None),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => filled += count,
+        }
+    }
+    let total = u32::from_be_bytes(length) as usize;
+    if total > FRAME_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is no frame"));
+    }
+    let mut payload = vec![0; total];
+    from.read_exact(&mut payload).await?;
+    frame::decode(&payload).map(Some)
+}
+
+async fn keep_tail(mut stderr: Reader, tail: Arc<Mutex<VecDeque<u8>>>, silent: oneshot::Sender<()>) {
+    let mut chunk = [0; 1024];
+    while let Ok(count @ 1..) = stderr.read(&mut chunk).await {
+        if let Ok(mut tail) = tail.lock() {
+            tail.extend(&chunk[..count]);
+            let excess = tail.len().saturating_sub(STDERR_BYTES_MAX);
+            tail.drain(..excess);
+        }
+    }
+    let _ = silent.send(());
+}
+
+/// How the helper ended, in one sentence.
+async fn epitaph(
+    error: Option<io::Error>,
+    exit: Exit,
+    last_words: oneshot::Receiver<()>,
+    tail: &Mutex<VecDeque<u8>>,
+) -> String {
+    let status = tokio::time::timeout(LAST_WORDS_LIMIT, exit.wait()).await;
+    let _ = tokio::time::timeout(LAST_WORDS_LIMIT, last_words).await;
+    let mut reason = match (error, status) {
+        (_, Ok(Ok(status))) => format!("exit code {}", status.code()),
+        (_, Ok(Err(error))) | (Some(error), Err(_)) => error.to_string(),
+        (None, Err(_)) => "it closed its output".into(),
+    };
+    let said = tail.lock().map(|tail| tail.iter().copied().collect::<Vec<u8>>()).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said).trim().to_owned();
+    if !said.is_empty() {
+        reason.push_str(": ");
+        reason.push_str(&said);
+    }
+    reason
 }

@@ -22,20 +22,15 @@ use crate::{
 
 /// A helper that greets and then waits for the end of its input, as a shell script.
 fn greeter() -> Vec<Helper> {
-    greeting("cat >/dev/null")
-}
-
-/// A helper that greets and then does as told, as a shell script.
-pub(super) fn greeting(then: &str) -> Vec<Helper> {
     let mut greeting = Vec::new();
     let ready = Ready { protocol: crate::protocol::call::PROTOCOL, uid: 7, user: "somebody".into() };
     frame::encode(&FromHost::Ready(ready), b"", &mut greeting).unwrap();
     let octal: String = greeting.iter().map(|byte| format!("\\{byte:03o}")).collect();
-    let script = format!("#!/bin/sh\nprintf '{octal}'\n{then}\n");
+    let script = format!("#!/bin/sh\nprintf '{octal}'\ncat >/dev/null\n");
     ["x86_64", "aarch64"].into_iter().map(|arch| helper(arch, script.as_bytes())).collect()
 }
 
-pub(super) fn helper(arch: &'static str, program: &[u8]) -> Helper {
+fn helper(arch: &'static str, program: &[u8]) -> Helper {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(program).unwrap();
     Helper { arch, sha256: digest(program), size: program.len(), packed: packer.finish().unwrap().into() }
@@ -47,8 +42,7 @@ async fn the_helper_is_sent_once_and_found_again() {
     let connection = sshd.connect().await;
     let helpers = greeter();
     let session = Session::start_with(&connection, None, &helpers).await.unwrap();
-    let ready = session.ready().unwrap();
-    assert_eq!((ready.uid, ready.user.as_str()), (7, "somebody"));
+    assert_eq!((session.ready().uid, session.ready().user.as_str()), (7, "somebody"));
     let file = sshd.path("cache/deployer").join(&helpers[0].sha256);
     let seen =
         output(&connection, &format!("stat -c '%a %i' {} {}", file.parent().unwrap().display(), file.display())).await;
@@ -102,7 +96,7 @@ async fn another_user_gets_a_helper_of_its_own() {
     let how = Become { method: "su".into(), user: "nobody".into(), ..Become::default() };
     let helpers = greeter();
     let session = Session::start_with(&Connection::Local, Some(&how), &helpers).await.unwrap();
-    assert_eq!(session.ready().unwrap().user, "somebody");
+    assert_eq!(session.ready().user, "somebody");
     let uid = output(&Connection::Local, "id -u nobody").await;
     let file = std::path::PathBuf::from(format!("/var/tmp/.deployer-{}/{}", uid.trim(), helpers[0].sha256));
     assert!(file.exists());

@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::super::{SessionError, bootstrap, hearing::read_frame, helpers};
+use super::super::{SessionError, bootstrap, helpers, session::read_frame};
 use crate::{
     controller::connection::{Connection, Exit, Process, Reader, Writer, escalation::Become},
     protocol::{
