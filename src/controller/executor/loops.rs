@@ -152,3 +152,13 @@ impl Items {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_as_large_as_its_hosts_leave_room_for() {
+        assert_eq!([1, 16, 100, 256, 50_000].map(burst), [1024, 1024, 163, 64, 64]);
+    }
+}
