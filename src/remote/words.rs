@@ -65,8 +65,11 @@ mod tests {
         let words = |line| split(line).unwrap();
         assert_eq!(words(r#"a 'b c' "d \" $e" f\ g # h | i"#), ["a", "b c", "d \" $e", "f g", "#", "h", "|", "i"]);
         assert_eq!(words(r#"x="y z"w '' "#), ["x=y zw", ""]);
+        assert_eq!(words(r#"sh -c "echo \"a b\"" '$x' c\ d"#), ["sh", "-c", "echo \"a b\"", "$x", "c d"]);
+        assert_eq!(words("a '' b"), ["a", "", "b"]);
         assert_eq!(words("  "), Vec::<String>::new());
         assert!(split("it's").is_err());
+        assert!(split("a 'b").is_err());
         assert!(split("end\\").is_err());
     }
 
