@@ -39,7 +39,7 @@ pub fn spec() -> Vec<OptionSpec> {
 }
 
 /// What a check of the first rollout takes on trust, because earlier tasks of the same check may bring it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Foreseen {
     /// Nothing: everything has to be there.
     Nothing,
@@ -229,7 +229,8 @@ impl Rollout<'_> {
         for member in members {
             let serving = member.ledger.serving();
             let admitted = match serving {
-                Some(serving) if self.foreseen != Foreseen::Proxies => {
+                // Where the proxies are only foreseen, nothing serves.
+                Some(serving) => {
                     let sets = plan::sets(&member.instances);
                     let set = sets.iter().find(|set| set.release == serving.release && set.slot == serving.slot);
                     match set {
@@ -237,7 +238,7 @@ impl Rollout<'_> {
                         None => false,
                     }
                 }
-                _ => false,
+                None => false,
             };
             member.decide(admitted);
         }
