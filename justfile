@@ -10,7 +10,7 @@ check:
 
 # Format the code, files that a catalog's macro declares included.
 fmt:
-    git ls-files -z '*.rs' | xargs -0 rustfmt --edition 2024
+    git ls-files -z '*.rs' | xargs -0 rustfmt
 
 # Clippy, as strict as CI.
 lint:
