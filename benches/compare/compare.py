@@ -232,21 +232,26 @@ def measure(case, place, lines, tools, rounds, patience, only):
     return {name: [*map(statistics.median, zip(*rows)), len(rows)] for name, rows in figures.items()}, trips
 
 
+def verdict(wanted, reached):
+    """What a cell says of something that was wanted."""
+    return f"{wanted}{'' if reached else ' **missed**'}"
+
+
 def against(ratio, wanted):
-    """What a cell says of a ratio that was wanted."""
-    return "" if wanted is None else f"{wanted:.2f}×{'' if ratio >= wanted else ' **missed**'}"
+    """The same of a ratio, if one was wanted."""
+    return "" if wanted is None else verdict(f"{wanted:.2f}×", ratio >= wanted)
 
 
 def own(case, wall, trips, results):
     """What deployer's own row says in place of a ratio, of what it must and would like to reach."""
     if case in TRIPS:
         (counted, alone), (most, more) = trips, TRIPS[case]
-        must = "" if most is None else f"{most}{'' if counted <= most else ' **missed**'}"
-        return f"{counted} round trips, `true` alone {alone}", must, f"{alone + more}{'' if counted <= alone + more else ' **missed**'}"
+        must = "" if most is None else verdict(most, counted <= most)
+        return f"{counted} round trips, `true` alone {alone}", must, verdict(alone + more, counted <= alone + more)
     single, most = TOGETHER.get(case, (None, None))
     if single in results:
         longer = wall / results[single][0]["deployer"][0]
-        return f"{longer:.2f} × one host", f"{most:.2f} ×{'' if longer <= most else ' **missed**'}", ""
+        return f"{longer:.2f} × one host", verdict(f"{most:.2f} ×", longer <= most), ""
     return f"{trips} round trips" if trips else "", "", ""
 
 
