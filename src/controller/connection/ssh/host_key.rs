@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use russh::{
     client,
-    keys::{Algorithm, EcdsaCurve, HashAlg, PublicKeyOrCertificate},
+    keys::{Algorithm, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate},
 };
 
 use super::{
@@ -130,6 +130,16 @@ impl client::Handler for Judge {
                 Ok(false)
             }
         }
+    }
+
+    // OpenSSH announces its keys right after the login, and its kernel (Nagle) then holds the answer to our first channel back until
+    // they are acknowledged; ours would wait 40 ms for something to send along. This is something. The keys are not looked at.
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        _keys: Vec<PublicKey>,
+        session: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        session.send_keepalive(true)
     }
 
     // Servers have no business opening channels to us; refusing is the default for unknown ones only.
