@@ -132,8 +132,8 @@ impl client::Handler for Judge {
         }
     }
 
-    // OpenSSH announces its keys right after the login, and its kernel (Nagle) then holds the answer to our first channel back until
-    // they are acknowledged; ours would wait 40 ms for something to send along. This is something. The keys are not looked at.
+    // Said right after the login. What is sent carries the acknowledgement, for which the answer to our first channel may wait (`open_channel`).
+    // The keys are not looked at.
     async fn openssh_ext_host_keys_announced(
         &mut self,
         _keys: Vec<PublicKey>,

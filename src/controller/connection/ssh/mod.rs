@@ -36,6 +36,8 @@ const ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Refused openings are tried again this often: sshd counts a session for a moment after it has ended.
 const OPEN_TRIES: u32 = 6;
+/// How long an answer to an opened channel is waited for before each of these nudges.
+const NUDGES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(4)];
 
 /// An open SSH connection; clones share it.
 #[derive(Clone)]
@@ -107,7 +109,7 @@ impl Ssh {
         let mut tries = 0;
         let channel = loop {
             tries += 1;
-            match self.0.handle.channel_open_session().await {
+            match self.open_channel().await {
                 Ok(channel) => break channel,
                 Err(russh::Error::ChannelOpenFailure(reason)) if tries >= OPEN_TRIES => {
                     return Err(ConnectError::Refused { alias: self.0.alias.clone(), reason: format!("{reason:?}") });
@@ -120,6 +122,19 @@ impl Ssh {
         };
         channel.exec(true, command).await.map_err(|error| self.lost(&error.to_string()))?;
         Ok(channel::process(channel, permit))
+    }
+
+    /// Opens a channel. The host's kernel (Nagle) holds the answer to the first one back until what it has said after the login is
+    /// acknowledged, and ours waits up to 40 ms for something to send along: so something is sent.
+    async fn open_channel(&self) -> Result<russh::Channel<client::Msg>, russh::Error> {
+        let mut opened = std::pin::pin!(self.0.handle.channel_open_session());
+        for patience in NUDGES {
+            if let Ok(opened) = tokio::time::timeout(patience, &mut opened).await {
+                return opened;
+            }
+            self.0.handle.send_keepalive(true).await?;
+        }
+        opened.await
     }
 
     /// Connects to a socket as the host sees it.
