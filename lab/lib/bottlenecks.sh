@@ -102,7 +102,7 @@ use_up() {
             ;;
         locks)
             hog lab1 1 "$(secret owner)" "host=$VIP port=5000 user=rates dbname=rates" \
-                'BEGIN; LOCK TABLE public.prices IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(20); ROLLBACK'
+                'BEGIN; LOCK TABLE public.prices IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(8); ROLLBACK'
             ;;
         connections)
             for host in lab1 lab2 lab3; do
