@@ -88,7 +88,7 @@ flood() {
             print "orig_code,dest_code,day,price"
             for (at = 1; at <= rows; at++) print "CNGGZ,EETLL," day "," from + at }' |
             curl --fail --silent --show-error --max-time 60 --output /dev/null --data-binary @- --header 'Content-Type: text/csv' \
-                --header @<(printf 'Authorization: Bearer %s\n' "$(cat "$LAB_STATE/token")") "http://$VIP/batches"
+                --header @<(printf 'Authorization: Bearer %s\n' "$(ingest_token)") "http://$VIP/batches"
     done
 }
 
@@ -189,7 +189,7 @@ bottlenecks() {
     local name traffic first
     [ $# -gt 0 ] || set -- "${BOTTLENECKS[@]}"
     settled
-    (umask 077; sed -n 's/^ *rates_ingest_token: //p' "$LAB_STATE/production.yaml" >"$LAB_STATE/token")
+    token_file
     rm -f "$LOGS/traffic-end"
     trap 'touch "$LOGS/traffic-end"; for name in "${BOTTLENECKS[@]}"; do relieve "$name"; done' EXIT
     say "filling the table"

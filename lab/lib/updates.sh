@@ -78,7 +78,7 @@ updates() {
     rm -rf "$UPDATE_SOURCE" "$LOGS/traffic-end"
     cp -R rates "$UPDATE_SOURCE"
     sed -i '1a #' "$UPDATE_SOURCE/rates.py"
-    (umask 077; sed -n 's/^ *rates_ingest_token: //p' "$LAB_STATE/production.yaml" >"$LAB_STATE/token")
+    token_file
     say "$times updates under load; batches from $first on"
     began=$(sql 'SELECT now()')
     proxy_counters >"$LOGS/counters-before"
